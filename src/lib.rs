@@ -1,1 +1,23 @@
+//! deepme: a self-hosted emotion-chat backend.
+//!
+//! The house has floors; a file imports only from floors below its own, and siblings on a floor do
+//! not know each other (`tests/it/house.rs` enforces this table).
+//!
+//! | floor | modules | what they are |
+//! |---|---|---|
+//! | 5 | [`cli`] | one file a subcommand; wiring, signals, drain |
+//! | 4 | [`http`], [`tui`] | surfaces: thin handlers, the terminal client |
+//! | 3 | [`service`] | use-cases: accounts, sessions, turns, prompts |
+//! | 2 | [`store::sqlite`], [`llm`]'s models, [`auth`], [`safety`], [`client`] | what acts |
+//! | 1 | [`wire`], [`config`], [`store`], [`llm`] | contracts |
+//! | 0 | [`domain`] | pure values and decisions |
 
+pub mod auth;
+pub mod client;
+pub mod config;
+pub mod domain;
+pub mod llm;
+pub mod safety;
+pub mod service;
+pub mod store;
+pub mod wire;

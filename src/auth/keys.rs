@@ -1,0 +1,233 @@
+//! The keys that sign tokens.
+//!
+//! Owns [`Keys`] and their file. Invariant: a key has 32 bytes or more from the operating system,
+//! its file is readable by its owner only, and there is no default key.
+//!
+//! The file has a line for each key, `<kid> <hex>`; the first signs, all verify.
+
+use crate::domain::{Error, ErrorCode, Random, Result};
+use hmac::{Hmac, KeyInit as _, Mac as _};
+use sha2::{Digest as _, Sha256};
+use std::fmt::Write as _;
+use std::io::Write as _;
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
+use std::path::Path;
+
+/// Shortest key in bytes (RFC 7518 §3.2: as long as the hash).
+const KEY_BYTES: usize = 32;
+
+/// The server's keys.
+pub struct Keys(Vec<Key>);
+
+/// One key.
+pub(super) struct Key {
+    pub(super) kid: String,
+    pub(super) secret: Vec<u8>,
+}
+
+impl Keys {
+    /// Reads the file, or makes it with one fresh key.
+    pub fn load_or_create(path: &Path, random: &dyn Random) -> Result<Self> {
+        match std::fs::read_to_string(path) {
+            Ok(text) => {
+                check_mode(path)?;
+                Self::parse(&text).map_err(|e| {
+                    Error::new(
+                        ErrorCode::Config,
+                        format!("{}: {}", path.display(), e.message()),
+                    )
+                })
+            }
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                Self::create(path, random)
+            }
+            Err(error) => Err(file_error("read", path, error)),
+        }
+    }
+
+    /// One fresh key that is stored nowhere.
+    pub fn generate(random: &dyn Random) -> Result<Self> {
+        let mut secret = vec![0; KEY_BYTES];
+        random.fill(&mut secret)?;
+        Ok(Self(vec![Key {
+            kid: kid_of(&secret),
+            secret,
+        }]))
+    }
+
+    fn create(path: &Path, random: &dyn Random) -> Result<Self> {
+        let keys = Self::generate(random)?;
+        let mut text = String::new();
+        for key in &keys.0 {
+            let _ = writeln!(text, "{} {}", key.kid, hex(&key.secret));
+        }
+        let mut file = std::fs::OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(path)
+            .map_err(|e| file_error("make", path, e))?;
+        file.write_all(text.as_bytes())
+            .and_then(|()| file.sync_all())
+            .map_err(|e| file_error("write", path, e))?;
+        Ok(keys)
+    }
+
+    fn parse(text: &str) -> Result<Self> {
+        let wrong = || {
+            Error::new(
+                ErrorCode::Config,
+                "expected lines of `<kid> <64 or more hex digits>`",
+            )
+        };
+        let keys = text
+            .lines()
+            .filter(|line| !line.trim().is_empty())
+            .map(|line| {
+                let (kid, secret) = line.trim().split_once(' ').ok_or_else(wrong)?;
+                let secret = unhex(secret.trim())
+                    .filter(|s| s.len() >= KEY_BYTES)
+                    .ok_or_else(wrong)?;
+                // Zeros or one repeated byte are not from a random source.
+                if secret.iter().all(|b| Some(b) == secret.first()) {
+                    return Err(wrong());
+                }
+                Ok(Key {
+                    kid: kid.to_owned(),
+                    secret,
+                })
+            })
+            .collect::<Result<Vec<_>>>()?;
+        if keys.is_empty() {
+            Err(wrong())
+        } else {
+            Ok(Self(keys))
+        }
+    }
+
+    /// The key that signs.
+    pub(super) fn signing(&self) -> Result<&Key> {
+        self.0
+            .first()
+            .ok_or_else(|| Error::internal("no signing key"))
+    }
+
+    /// The key that a token says it is signed with, if it is one of these.
+    pub(super) fn named(&self, kid: &str) -> Option<&Key> {
+        self.0.iter().find(|key| key.kid == kid)
+    }
+
+    /// A keyed hash of `parts` for `purpose` by every key, the signing one first.
+    pub(super) fn tags<'a>(
+        &'a self,
+        purpose: &'a [u8],
+        parts: &'a [&'a [u8]],
+    ) -> impl Iterator<Item = [u8; 32]> + 'a {
+        self.0.iter().filter_map(move |key| {
+            let mut mac = Hmac::<Sha256>::new_from_slice(&key.secret).ok()?;
+            mac.update(purpose);
+            parts.iter().for_each(|part| mac.update(part));
+            Some(mac.finalize().into_bytes().into())
+        })
+    }
+
+    /// A stable name for `id` that does not tell which id it is.
+    pub fn pseudonym(&self, id: &[u8]) -> String {
+        self.tags(b"deepme pseudonym\0", &[id])
+            .next()
+            .map(|tag| hex(&tag[..16]))
+            .unwrap_or_default()
+    }
+}
+
+/// A key is named by its own hash, so that the name says nothing and never repeats.
+fn kid_of(secret: &[u8]) -> String {
+    let mut hash = Sha256::new();
+    hash.update(b"deepme kid\0");
+    hash.update(secret);
+    hex(&hash.finalize()[..8])
+}
+
+fn check_mode(path: &Path) -> Result<()> {
+    let mode = std::fs::metadata(path)
+        .map_err(|e| file_error("read", path, e))?
+        .permissions()
+        .mode();
+    if mode & 0o077 != 0 {
+        return Err(Error::new(
+            ErrorCode::Config,
+            format!(
+                "{0} can be read by others (mode {1:03o}): run chmod 600 {0}",
+                path.display(),
+                mode & 0o777
+            ),
+        ));
+    }
+    Ok(())
+}
+
+fn file_error(verb: &str, path: &Path, error: std::io::Error) -> Error {
+    Error::new(
+        ErrorCode::Config,
+        format!("cannot {verb} {}: {error}", path.display()),
+    )
+    .with_source(error)
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes
+        .iter()
+        .fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+            let _ = write!(text, "{byte:02x}");
+            text
+        })
+}
+
+fn unhex(text: &str) -> Option<Vec<u8>> {
+    let digits = text.as_bytes();
+    if !digits.len().is_multiple_of(2) || !digits.iter().all(u8::is_ascii_hexdigit) {
+        return None;
+    }
+    (0..text.len())
+        .step_by(2)
+        .map(|i| u8::from_str_radix(text.get(i..i + 2)?, 16).ok())
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::auth::SystemRandom;
+
+    #[test]
+    fn a_key_file_is_made_once_and_private() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("token.key");
+        let made = Keys::load_or_create(&path, &SystemRandom).unwrap();
+        let read = Keys::load_or_create(&path, &SystemRandom).unwrap();
+        assert_eq!(
+            made.signing().unwrap().secret,
+            read.signing().unwrap().secret
+        );
+        assert_eq!(
+            std::fs::metadata(&path).unwrap().permissions().mode() & 0o777,
+            0o600
+        );
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o640)).unwrap();
+        assert!(Keys::load_or_create(&path, &SystemRandom).is_err());
+    }
+
+    #[test]
+    fn weak_keys_are_refused() {
+        for text in [
+            "",
+            "kid",
+            "kid abcd",
+            &format!("kid {}", "00".repeat(32)),
+            &format!("kid {}", "가".repeat(32)),
+        ] {
+            assert!(Keys::parse(text).is_err(), "{text}");
+        }
+        assert!(Keys::parse(&format!("kid {}01", "00".repeat(31))).is_ok());
+    }
+}

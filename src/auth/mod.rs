@@ -1,0 +1,22 @@
+//! Who somebody is: passwords, keys and tokens.
+//!
+//! Owns hashing ([`password`]), the signing keys ([`keys`]), access tokens ([`token`]) and session
+//! ids that are reserved without a row ([`reserve`]). Called by the services. Invariant: no secret
+//! leaves this module except as the hash or the signature that it is for.
+
+pub mod keys;
+pub mod password;
+pub mod reserve;
+pub mod token;
+
+use crate::domain::{Error, Random, Result};
+
+/// The operating system's random bytes.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct SystemRandom;
+
+impl Random for SystemRandom {
+    fn fill(&self, bytes: &mut [u8]) -> Result<()> {
+        getrandom::fill(bytes).map_err(|e| Error::internal(e.to_string()))
+    }
+}

@@ -1,0 +1,150 @@
+//! Password hashing: argon2id, off the runtime workers, never more at once than there are cores.
+//!
+//! Owns [`Hasher`]. Invariant: checking a password for an account that does not exist costs the
+//! same work as for one that does, so that time does not tell who has an account.
+
+use crate::domain::{Error, ErrorCode, Random, Result};
+use argon2::password_hash::phc::PasswordHash;
+use argon2::password_hash::{PasswordHasher as _, PasswordVerifier as _};
+use argon2::{Algorithm, Argon2, Params, Version};
+use secrecy::{ExposeSecret as _, SecretString};
+use std::sync::Arc;
+use tokio::sync::Semaphore;
+
+/// Hashes that may wait for a core; one more is refused (64 parallel logins are a row of the fault
+/// table, a flood of thousands must not pile up).
+const WAITING: usize = 256;
+
+/// Makes and checks password hashes.
+#[derive(Clone)]
+pub struct Hasher {
+    params: Params,
+    running: Arc<Semaphore>,
+    waiting: Arc<Semaphore>,
+    /// A hash that no password matches, checked when there is no account.
+    decoy: Arc<str>,
+}
+
+impl Hasher {
+    /// `memory_kib` and `passes` are argon2id's m and t; parallelism is 1.
+    pub fn new(memory_kib: u32, passes: u32, random: &dyn Random) -> Result<Self> {
+        let params =
+            Params::new(memory_kib, passes, 1, None).map_err(|e| Error::internal(e.to_string()))?;
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        // The decoy is never computed: 32 random bytes are a hash that nobody has the password of.
+        let (mut salt, mut output) = ([0; 16], [0; 32]);
+        random.fill(&mut salt)?;
+        random.fill(&mut output)?;
+        let base64 = |bytes: &[u8]| {
+            argon2::password_hash::phc::Output::new(bytes)
+                .map(|o| o.to_string())
+                .map_err(|e| Error::internal(e.to_string()))
+        };
+        let decoy = format!(
+            "$argon2id$v=19$m={memory_kib},t={passes},p=1${}${}",
+            base64(&salt)?,
+            base64(&output)?
+        );
+        Ok(Self {
+            params,
+            running: Arc::new(Semaphore::new(cores)),
+            waiting: Arc::new(Semaphore::new(WAITING)),
+            decoy: decoy.into(),
+        })
+    }
+
+    /// The PHC string of a new password.
+    pub async fn hash(&self, password: SecretString, random: &dyn Random) -> Result<String> {
+        let mut salt = [0; 16];
+        random.fill(&mut salt)?;
+        let argon2 = self.argon2();
+        self.off_runtime(move || {
+            argon2
+                .hash_password_with_salt(password.expose_secret().as_bytes(), &salt)
+                .map(|hash| hash.to_string())
+                .map_err(|e| Error::internal(e.to_string()))
+        })
+        .await?
+    }
+
+    /// Whether `password` is the one of `hash`; without a hash the answer is no, after the same work.
+    pub async fn verify(&self, password: SecretString, hash: Option<String>) -> Result<bool> {
+        let known = hash.is_some();
+        let hash = hash.unwrap_or_else(|| self.decoy.to_string());
+        let argon2 = self.argon2();
+        let matches = self
+            .off_runtime(move || {
+                let parsed =
+                    PasswordHash::new(&hash).map_err(|e| Error::internal(e.to_string()))?;
+                Ok::<_, Error>(
+                    argon2
+                        .verify_password(password.expose_secret().as_bytes(), &parsed)
+                        .is_ok(),
+                )
+            })
+            .await??;
+        Ok(known && matches)
+    }
+
+    fn argon2(&self) -> Argon2<'static> {
+        Argon2::new(Algorithm::Argon2id, Version::V0x13, self.params.clone())
+    }
+
+    async fn off_runtime<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T> {
+        let busy = || {
+            Error::new(
+                ErrorCode::Overloaded,
+                "too many people are logging in at the moment",
+            )
+            .retry_after(5)
+        };
+        let _place = self.waiting.try_acquire().map_err(|_| busy())?;
+        let core = Arc::clone(&self.running)
+            .acquire_owned()
+            .await
+            .map_err(Error::internal)?;
+        tokio::task::spawn_blocking(move || {
+            let result = work();
+            // Held until the work is done even when the asker has gone.
+            drop(core);
+            result
+        })
+        .await
+        .map_err(Error::internal)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::auth::SystemRandom;
+
+    #[tokio::test]
+    async fn only_the_right_password_matches() {
+        let hasher = Hasher::new(19_456, 2, &SystemRandom).unwrap();
+        let hash = hasher
+            .hash("비밀번호는 길게".into(), &SystemRandom)
+            .await
+            .unwrap();
+        assert!(
+            hash.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"),
+            "{hash}"
+        );
+        assert!(
+            hasher
+                .verify("비밀번호는 길게".into(), Some(hash.clone()))
+                .await
+                .unwrap()
+        );
+        assert!(
+            !hasher
+                .verify("비밀번호는 길다".into(), Some(hash))
+                .await
+                .unwrap()
+        );
+        assert!(!hasher.verify("비밀번호는 길게".into(), None).await.unwrap());
+    }
+}

@@ -1,0 +1,59 @@
+//! Emotion sessions: one conversation of one person.
+//!
+//! Owns [`EmotionSession`]. Invariant: a session belongs to one user for ever, and once it has
+//! ended no step is added to it.
+
+use super::error::Result;
+use super::id::{SessionId, UserId};
+use super::text;
+use super::time::Timestamp;
+
+/// A conversation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EmotionSession {
+    /// Names the session.
+    pub session_id: SessionId,
+    /// Whose it is.
+    pub user_id: UserId,
+    /// What it is about, as far as somebody said.
+    pub labels: Labels,
+    /// When it began.
+    pub started_at: Timestamp,
+    /// When it was ended, if it was.
+    pub ended_at: Option<Timestamp>,
+}
+
+/// The seed's descriptive fields; each is free text of at most [`LABEL_MAX`] bytes.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Labels {
+    /// The leading emotion.
+    pub emotion_label: Option<String>,
+    /// What it was about.
+    pub topic: Option<String>,
+    /// What set it off.
+    pub trigger_summary: Option<String>,
+    /// What the person came to see.
+    pub insight_summary: Option<String>,
+    /// A tag for that insight.
+    pub insight_tag: Option<String>,
+}
+
+/// Longest label, in bytes of UTF-8.
+pub const LABEL_MAX: usize = 4096;
+
+impl Labels {
+    /// Checks each given label; blank ones count as absent.
+    pub fn parse(self) -> Result<Self> {
+        let check = |field, value: Option<String>| match value {
+            Some(text) if !text.trim().is_empty() => text::free(field, &text, LABEL_MAX).map(Some),
+            _ => Ok(None),
+        };
+        Ok(Self {
+            emotion_label: check("emotion_label", self.emotion_label)?,
+            topic: check("topic", self.topic)?,
+            trigger_summary: check("trigger_summary", self.trigger_summary)?,
+            insight_summary: check("insight_summary", self.insight_summary)?,
+            insight_tag: check("insight_tag", self.insight_tag)?,
+        })
+    }
+}

@@ -1,0 +1,189 @@
+//! What the model gets to read: the session so far, within a token budget.
+//!
+//! Owns the pure decision which steps fit. Called by the turn. Invariant: the system prompt and the
+//! newest words are always in; steps are left out whole and oldest first, so the model never reads
+//! an answer without its question.
+
+use serde::Serialize;
+
+/// Who said a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Role {
+    /// Instructions.
+    System,
+    /// The person.
+    User,
+    /// The model.
+    Assistant,
+}
+
+/// One message of a transcript.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Message {
+    /// Who said it.
+    pub role: Role,
+    /// What.
+    pub content: String,
+}
+
+/// A finished step as far as the transcript needs it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Exchange {
+    /// The person's words.
+    pub user_input: String,
+    /// The answer; may be empty.
+    pub gpt_response: String,
+    /// Tokens of the answer, where the provider counted them at the time.
+    pub output_tokens: Option<i64>,
+}
+
+/// A transcript that fits.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Transcript {
+    /// System prompt, the exchanges that fit oldest first, and the newest words.
+    pub messages: Vec<Message>,
+    /// How many of the oldest exchanges were left out.
+    pub left_out: usize,
+}
+
+/// Tokens that a chat format spends on each message besides its text (`OpenAI`'s cookbook counts 3
+/// and a role; 4 is on the safe side).
+pub const MESSAGE_OVERHEAD: usize = 4;
+
+/// Picks the newest exchanges that fit into `budget` tokens beside the system prompt and the
+/// newest words. `count` gives the tokens of a text.
+pub fn assemble(
+    system: String,
+    history: Vec<Exchange>,
+    user_input: &str,
+    budget: usize,
+    count: &dyn Fn(&str) -> usize,
+) -> Transcript {
+    let left_out = if surely_fits(&system, &history, user_input, budget) {
+        0
+    } else {
+        first_that_fits(&system, &history, user_input, budget, count)
+    };
+    let mut messages = Vec::with_capacity(2 + 2 * (history.len() - left_out));
+    messages.push(Message {
+        role: Role::System,
+        content: system,
+    });
+    for exchange in history.into_iter().skip(left_out) {
+        messages.push(Message {
+            role: Role::User,
+            content: exchange.user_input,
+        });
+        if !exchange.gpt_response.is_empty() {
+            messages.push(Message {
+                role: Role::Assistant,
+                content: exchange.gpt_response,
+            });
+        }
+    }
+    messages.push(Message {
+        role: Role::User,
+        content: user_input.to_owned(),
+    });
+    Transcript { messages, left_out }
+}
+
+/// Whether everything fits without counting: a token is at least one byte.
+pub fn surely_fits(system: &str, history: &[Exchange], user_input: &str, budget: usize) -> bool {
+    let exchange = |e: &Exchange| {
+        let answer = e
+            .output_tokens
+            .and_then(|n| usize::try_from(n).ok())
+            .unwrap_or(e.gpt_response.len());
+        e.user_input.len() + answer + 2 * MESSAGE_OVERHEAD
+    };
+    let most = history.iter().map(exchange).sum::<usize>()
+        + system.len()
+        + user_input.len()
+        + 2 * MESSAGE_OVERHEAD;
+    most <= budget
+}
+
+/// The index of the oldest exchange that still fits.
+fn first_that_fits(
+    system: &str,
+    history: &[Exchange],
+    user_input: &str,
+    budget: usize,
+    count: &dyn Fn(&str) -> usize,
+) -> usize {
+    let mut left = budget.saturating_sub(count(system) + count(user_input) + 2 * MESSAGE_OVERHEAD);
+    for (index, exchange) in history.iter().enumerate().rev() {
+        let answer = exchange.output_tokens.and_then(|n| usize::try_from(n).ok());
+        let answer = answer.unwrap_or_else(|| count(&exchange.gpt_response));
+        match left.checked_sub(count(&exchange.user_input) + answer + 2 * MESSAGE_OVERHEAD) {
+            Some(rest) => left = rest,
+            None => return index + 1,
+        }
+    }
+    0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn exchange(n: usize, output_tokens: Option<i64>) -> Exchange {
+        Exchange {
+            user_input: format!("u{n}"),
+            gpt_response: format!("a{n}"),
+            output_tokens,
+        }
+    }
+
+    fn words(text: &str) -> usize {
+        text.split_whitespace().count()
+    }
+
+    #[test]
+    fn everything_that_surely_fits_is_not_even_counted() {
+        let count = |_: &str| -> usize { panic!("not needed") };
+        let t = assemble("sys".into(), vec![exchange(1, None)], "hi", 1000, &count);
+        assert_eq!((t.messages.len(), t.left_out), (4, 0));
+    }
+
+    #[test]
+    fn the_oldest_go_first_and_whole() {
+        let history = (1..=5).map(|n| exchange(n, Some(10))).collect();
+        // 1 + 1 + 8 for the frame, 1 + 10 + 8 for each exchange: two fit into 48.
+        let t = assemble("s ".to_owned(), history, &"x".repeat(100), 48, &|t| {
+            words(t)
+        });
+        assert_eq!(t.left_out, 3);
+        assert_eq!(t.messages[1].content, "u4");
+        assert_eq!(t.messages.last().unwrap().content.len(), 100);
+    }
+
+    #[test]
+    fn the_prompt_and_the_newest_words_stay_even_when_nothing_fits() {
+        let t = assemble(
+            "long prompt".into(),
+            vec![exchange(1, None)],
+            "now",
+            0,
+            &|t| words(t),
+        );
+        assert_eq!(t.left_out, 1);
+        assert_eq!(
+            t.messages.iter().map(|m| m.role).collect::<Vec<_>>(),
+            [Role::System, Role::User]
+        );
+    }
+
+    #[test]
+    fn a_step_without_an_answer_leaves_no_empty_message() {
+        let history = vec![Exchange {
+            user_input: "u".into(),
+            gpt_response: String::new(),
+            output_tokens: None,
+        }];
+        let t = assemble("s".into(), history, "n", 1000, &|t| words(t));
+        assert_eq!(t.messages.len(), 3);
+    }
+}

@@ -1,0 +1,169 @@
+//! People with an account.
+//!
+//! Owns [`User`] and the checked forms of what is typed to make one. Invariant: an [`Email`] is in
+//! its one comparable form, so that two spellings of an address are one account.
+
+use super::error::{Error, Result};
+use super::id::UserId;
+use super::text;
+use super::time::Timestamp;
+use secrecy::SecretString;
+use std::fmt;
+use unicode_normalization::UnicodeNormalization as _;
+
+/// An account.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct User {
+    /// Names the account.
+    pub user_id: UserId,
+    /// What the person wants to be called.
+    pub name: String,
+    /// Where the account was registered.
+    pub email: Email,
+    /// Counts up whenever all earlier tokens must die: password change, disable.
+    pub token_epoch: i64,
+    /// Since when the account may not log in, if so.
+    pub disabled_at: Option<Timestamp>,
+    /// When the account was made.
+    pub created_at: Timestamp,
+}
+
+/// An e-mail address in its comparable form: NFC, trimmed, lower case.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct Email(String);
+
+impl Email {
+    /// Checks and normalises an address. The check is for slips of the keyboard, not for delivery.
+    pub fn parse(text: &str) -> Result<Self> {
+        let address: String = text.trim().nfc().collect::<String>().to_lowercase();
+        let wrong = || {
+            Error::invalid(
+                "email",
+                "must be an e-mail address such as name@example.com",
+            )
+        };
+        let (local, domain) = address.rsplit_once('@').ok_or_else(wrong)?;
+        let odd = |c: char| {
+            c.is_whitespace()
+                || c.is_control()
+                || matches!(c, '@' | '<' | '>' | ',' | ';' | '"' | '\\')
+        };
+        let label = |l: &str| {
+            !l.is_empty()
+                && l.len() <= 63
+                && !l.starts_with('-')
+                && !l.ends_with('-')
+                && l.chars().all(|c| c.is_alphanumeric() || c == '-')
+        };
+        let ok = (1..=64).contains(&local.len())
+            && address.len() <= 254
+            && !address.chars().any(|c| odd(c) && c != '@')
+            && !local.contains('@')
+            && !local.starts_with('.')
+            && !local.ends_with('.')
+            && !local.contains("..")
+            && domain.contains('.')
+            && domain.split('.').all(label);
+        if ok { Ok(Self(address)) } else { Err(wrong()) }
+    }
+
+    /// The address of an account that has no mailbox: nobody can receive mail at `.invalid`.
+    pub fn placeholder(user_id: UserId) -> Self {
+        Self(format!("{user_id}@guest.invalid"))
+    }
+
+    /// The address as it is stored and compared.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// Addresses stay out of logs; ask [`Email::as_str`] where one must be shown.
+impl fmt::Debug for Email {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Email(…)")
+    }
+}
+
+/// Shortest password, in characters (NIST SP 800-63B-4 asks for 8 with a second factor, 15
+/// without; ten is this project's default).
+pub const PASSWORD_MIN: usize = 10;
+/// Longest password, in characters.
+pub const PASSWORD_MAX: usize = 128;
+
+/// A password that somebody wants to have.
+pub struct NewPassword(SecretString);
+
+impl NewPassword {
+    /// Checks length and the most obvious choices. Any character is allowed and none is cut.
+    pub fn parse(field: &'static str, password: &str) -> Result<Self> {
+        let length = password.chars().count();
+        if length < PASSWORD_MIN {
+            return Err(Error::invalid(
+                field,
+                format!("must be at least {PASSWORD_MIN} characters"),
+            ));
+        }
+        if length > PASSWORD_MAX {
+            return Err(Error::invalid(
+                field,
+                format!("must be at most {PASSWORD_MAX} characters"),
+            ));
+        }
+        Ok(Self(SecretString::from(password.to_owned())))
+    }
+
+    /// The password itself, for hashing.
+    pub fn secret(&self) -> &SecretString {
+        &self.0
+    }
+}
+
+/// What a person is called: 1 to 100 characters on one line.
+pub fn name(text: &str) -> Result<String> {
+    text::line("name", text, 100)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_spellings_are_one_address() {
+        assert_eq!(
+            Email::parse(" Kim@Example.COM ").unwrap().as_str(),
+            "kim@example.com"
+        );
+        assert_eq!(
+            Email::parse("e\u{301}@ex.com").unwrap(),
+            Email::parse("\u{e9}@ex.com").unwrap()
+        );
+    }
+
+    #[test]
+    fn slips_are_refused() {
+        for wrong in [
+            "",
+            "kim",
+            "kim@",
+            "@example.com",
+            "a b@example.com",
+            "a@b",
+            "a@@b.c",
+            "a@b..c",
+            "a@-b.c",
+            "a@b.c>",
+        ] {
+            assert!(Email::parse(wrong).is_err(), "{wrong}");
+        }
+        assert!(Email::parse(&format!("{}@example.com", "a".repeat(65))).is_err());
+    }
+
+    #[test]
+    fn password_length_counts_characters() {
+        assert!(NewPassword::parse("password", &"가".repeat(9)).is_err());
+        assert!(NewPassword::parse("password", &"가".repeat(10)).is_ok());
+        assert!(NewPassword::parse("password", &"가".repeat(128)).is_ok());
+        assert!(NewPassword::parse("password", &"가".repeat(129)).is_err());
+    }
+}

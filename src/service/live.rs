@@ -1,0 +1,501 @@
+//! Turns while they run, and who watches them.
+//!
+//! Owns [`LiveTurn`], the answer as it grows, [`Cursor`], one reader's place in it, and
+//! [`Sessions`], which tells the sockets of a session about its next turn. Called by the turn that
+//! writes and the sockets that read. Invariants: the answer only grows; a reader is only an offset,
+//! so a slow one costs nothing but its place and gets merged tokens; a turn has exactly one end.
+
+use crate::domain::step::MessageId;
+use crate::domain::{SessionId, StepId, Timestamp, UserId};
+use crate::wire::ws::{Accepted, RunningTurn, ServerFrame};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tokio::sync::{Notify, broadcast};
+use tokio_util::sync::CancellationToken;
+
+/// Turns that a socket may have waiting before it counts as lost.
+const TURNS_BEHIND: usize = 4;
+
+/// A turn from the commit of its words to the commit of its answer.
+#[derive(Debug)]
+pub struct LiveTurn {
+    /// The step it makes.
+    pub step_id: StepId,
+    /// The session it is in.
+    pub session_id: SessionId,
+    /// Whose session that is.
+    pub user_id: UserId,
+    /// Its place there.
+    pub step_order: i64,
+    /// The client's name for the message.
+    pub message_id: Option<MessageId>,
+    /// The person's words.
+    pub user_input: String,
+    /// When they were stored.
+    pub created_at: Timestamp,
+    log: Mutex<Log>,
+    changed: Notify,
+    stop: CancellationToken,
+}
+
+#[derive(Debug, Default)]
+struct Log {
+    text: String,
+    chars: u64,
+    /// Frames between the tokens, by the byte before which they belong.
+    frames: Vec<(usize, ServerFrame)>,
+    end: Option<ServerFrame>,
+}
+
+/// What makes a [`LiveTurn`].
+#[derive(Debug)]
+pub struct Started {
+    /// The step.
+    pub step_id: StepId,
+    /// Its session.
+    pub session_id: SessionId,
+    /// Whose session that is.
+    pub user_id: UserId,
+    /// Its place there.
+    pub step_order: i64,
+    /// The client's name for the message.
+    pub message_id: Option<MessageId>,
+    /// The person's words.
+    pub user_input: String,
+    /// When they were stored.
+    pub created_at: Timestamp,
+}
+
+impl LiveTurn {
+    fn new(started: Started) -> Self {
+        let Started {
+            step_id,
+            session_id,
+            user_id,
+            step_order,
+            message_id,
+            user_input,
+            created_at,
+        } = started;
+        Self {
+            step_id,
+            session_id,
+            user_id,
+            step_order,
+            message_id,
+            user_input,
+            created_at,
+            log: Mutex::default(),
+            changed: Notify::new(),
+            stop: CancellationToken::new(),
+        }
+    }
+
+    fn log(&self) -> MutexGuard<'_, Log> {
+        self.log.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Adds text to the answer.
+    pub(super) fn say(&self, text: &str) {
+        let mut log = self.log();
+        log.text.push_str(text);
+        log.chars += text.chars().count() as u64;
+        drop(log);
+        self.changed.notify_waiters();
+    }
+
+    /// Adds a frame after the text so far.
+    pub(super) fn tell(&self, frame: ServerFrame) {
+        let mut log = self.log();
+        let at = log.text.len();
+        log.frames.push((at, frame));
+        drop(log);
+        self.changed.notify_waiters();
+    }
+
+    /// Ends the turn; a second end is ignored.
+    pub(super) fn end(&self, frame: ServerFrame) {
+        let mut log = self.log();
+        if log.end.is_none() {
+            log.end = Some(frame);
+        }
+        drop(log);
+        self.changed.notify_waiters();
+    }
+
+    /// The answer so far.
+    pub(super) fn text(&self) -> String {
+        self.log().text.clone()
+    }
+
+    /// The size of the answer so far, in bytes.
+    pub(super) fn text_len(&self) -> usize {
+        self.log().text.len()
+    }
+
+    /// Asks the turn to end with what it has.
+    pub fn stop(&self) {
+        self.stop.cancel();
+    }
+
+    /// Fires when somebody asked the turn to end.
+    pub(super) fn stopped(&self) -> &CancellationToken {
+        &self.stop
+    }
+
+    /// Whether the turn has ended.
+    pub fn ended(&self) -> bool {
+        self.log().end.is_some()
+    }
+
+    /// Waits until the turn has ended; the frame that ended it.
+    pub async fn wait(&self) -> ServerFrame {
+        loop {
+            let mut changed = std::pin::pin!(self.changed.notified());
+            changed.as_mut().enable();
+            if let Some(end) = &self.log().end {
+                return end.clone();
+            }
+            changed.await;
+        }
+    }
+
+    /// The frame that tells every device that the words are stored.
+    pub fn accepted(&self) -> ServerFrame {
+        ServerFrame::Accepted {
+            accepted: Accepted {
+                step_id: self.step_id,
+                step_order: self.step_order,
+                message_id: self.message_id.as_ref().map(|id| id.as_str().to_owned()),
+                user_input: self.user_input.clone(),
+                created_at: self.created_at,
+            },
+        }
+    }
+
+    /// How the turn stands, for a socket that attaches while it runs.
+    pub fn running(&self) -> RunningTurn {
+        RunningTurn {
+            step_id: self.step_id,
+            step_order: self.step_order,
+            message_id: self.message_id.as_ref().map(|id| id.as_str().to_owned()),
+            chars: self.log().chars,
+        }
+    }
+}
+
+/// One reader's place in a turn.
+#[derive(Debug)]
+pub struct Cursor {
+    turn: Arc<LiveTurn>,
+    byte: usize,
+    frame: usize,
+    over: bool,
+}
+
+/// What a reader gets next.
+#[derive(Debug, PartialEq)]
+pub enum Next {
+    /// The JSON of a `token` frame with all the text there is.
+    Token(String),
+    /// A frame between the tokens.
+    Frame(ServerFrame),
+    /// The end; nothing follows.
+    End(ServerFrame),
+}
+
+impl Cursor {
+    /// A reader that gets everything.
+    pub fn new(turn: Arc<LiveTurn>) -> Self {
+        Self {
+            turn,
+            byte: 0,
+            frame: 0,
+            over: false,
+        }
+    }
+
+    /// A reader that has `received` code points already; the code points it starts after. That is 0
+    /// when there are not as many: then the reader replaces what it has.
+    pub fn after(turn: Arc<LiveTurn>, received: u64) -> (Self, u64) {
+        let (byte, from, frame) = {
+            let log = turn.log();
+            match offset(&log.text, received) {
+                // Frames before the place were seen; one at the very start is told again, it costs
+                // nothing and may be the one that matters.
+                Some(byte) => (
+                    byte,
+                    received,
+                    log.frames
+                        .iter()
+                        .filter(|(at, _)| *at < byte && byte > 0)
+                        .count(),
+                ),
+                None => (0, 0, 0),
+            }
+        };
+        (
+            Self {
+                turn,
+                byte,
+                frame,
+                over: false,
+            },
+            from,
+        )
+    }
+
+    /// The turn that is read.
+    pub fn turn(&self) -> &Arc<LiveTurn> {
+        &self.turn
+    }
+
+    /// What is new, or `None` for now. Text that came in pieces is taken together.
+    pub fn next(&mut self) -> Option<Next> {
+        if self.over {
+            return None;
+        }
+        let log = self.turn.log();
+        let frame = log.frames.get(self.frame);
+        let until = frame.map_or(log.text.len(), |(at, _)| *at).max(self.byte);
+        if let Some(text) = log
+            .text
+            .get(self.byte..until)
+            .filter(|text| !text.is_empty())
+        {
+            self.byte = until;
+            return Some(Next::Token(crate::wire::ws::token_json(text)));
+        }
+        if let Some((_, frame)) = frame {
+            self.frame += 1;
+            return Some(Next::Frame(frame.clone()));
+        }
+        let end = log.end.clone()?;
+        self.over = true;
+        Some(Next::End(end))
+    }
+
+    /// Waits until [`Self::next`] has something.
+    pub async fn changed(&self) {
+        loop {
+            let mut changed = std::pin::pin!(self.turn.changed.notified());
+            changed.as_mut().enable();
+            if self.over || self.has_next() {
+                return;
+            }
+            changed.await;
+        }
+    }
+
+    fn has_next(&self) -> bool {
+        let log = self.turn.log();
+        log.text.len() > self.byte || log.frames.len() > self.frame || log.end.is_some()
+    }
+}
+
+/// The byte after `chars` code points, if there are as many.
+pub(super) fn offset(text: &str, chars: u64) -> Option<usize> {
+    let chars = usize::try_from(chars).ok()?;
+    text.char_indices()
+        .map(|(byte, _)| byte)
+        .chain([text.len()])
+        .nth(chars)
+}
+
+/// The sessions that somebody is attached to or that have a turn, on this instance.
+#[derive(Debug, Default)]
+pub(super) struct Sessions(Mutex<HashMap<SessionId, Entry>>);
+
+#[derive(Debug)]
+struct Entry {
+    turn: Option<Arc<LiveTurn>>,
+    news: broadcast::Sender<Arc<LiveTurn>>,
+}
+
+impl Default for Entry {
+    fn default() -> Self {
+        Self {
+            turn: None,
+            news: broadcast::Sender::new(TURNS_BEHIND),
+        }
+    }
+}
+
+/// A socket's subscription to the turns of a session.
+#[derive(Debug)]
+pub struct Subscription {
+    /// The turns that are accepted from now on.
+    pub turns: broadcast::Receiver<Arc<LiveTurn>>,
+    /// The turn that is running now.
+    pub running: Option<Arc<LiveTurn>>,
+}
+
+impl Sessions {
+    fn map(&self) -> MutexGuard<'_, HashMap<SessionId, Entry>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn subscribe(&self, session_id: SessionId) -> Subscription {
+        let mut map = self.map();
+        let entry = map.entry(session_id).or_default();
+        Subscription {
+            turns: entry.news.subscribe(),
+            running: entry.turn.clone(),
+        }
+    }
+
+    /// Forgets a session that nobody is attached to any more. Called when a socket has gone.
+    pub(super) fn leave(&self, session_id: SessionId) {
+        let mut map = self.map();
+        if map
+            .get(&session_id)
+            .is_some_and(|entry| entry.turn.is_none() && entry.news.receiver_count() == 0)
+        {
+            map.remove(&session_id);
+        }
+    }
+
+    /// The running turn of a session.
+    pub(super) fn running(&self, session_id: SessionId) -> Option<Arc<LiveTurn>> {
+        self.map().get(&session_id)?.turn.clone()
+    }
+
+    /// Makes a turn the session's running one and tells everybody who is attached.
+    pub(super) fn start(&self, started: Started) -> Arc<LiveTurn> {
+        let turn = Arc::new(LiveTurn::new(started));
+        let mut map = self.map();
+        let entry = map.entry(turn.session_id).or_default();
+        entry.turn = Some(Arc::clone(&turn));
+        // Nobody may be listening: a turn does not need a socket.
+        let _ = entry.news.send(Arc::clone(&turn));
+        turn
+    }
+
+    /// Ends a turn: it is no longer the running one before anybody hears of its end, so that who
+    /// answers the end at once finds the session free.
+    pub(super) fn finish(&self, turn: &Arc<LiveTurn>, end: ServerFrame) {
+        let mut map = self.map();
+        if let Some(entry) = map.get_mut(&turn.session_id)
+            && entry
+                .turn
+                .as_ref()
+                .is_some_and(|running| Arc::ptr_eq(running, turn))
+        {
+            entry.turn = None;
+            if entry.news.receiver_count() == 0 {
+                map.remove(&turn.session_id);
+            }
+        }
+        drop(map);
+        turn.end(end);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::ws::Notice;
+    use proptest::prelude::*;
+
+    fn turn() -> Arc<LiveTurn> {
+        Arc::new(LiveTurn::new(Started {
+            step_id: StepId(uuid::Uuid::nil()),
+            session_id: SessionId(uuid::Uuid::nil()),
+            user_id: UserId(uuid::Uuid::nil()),
+            step_order: 1,
+            message_id: None,
+            user_input: "u".into(),
+            created_at: Timestamp::from_micros(0),
+        }))
+    }
+
+    fn notice(code: &str) -> ServerFrame {
+        ServerFrame::Notice {
+            notice: Notice {
+                code: code.into(),
+                message: String::new(),
+            },
+        }
+    }
+
+    fn drain(cursor: &mut Cursor, text: &mut String) -> Vec<ServerFrame> {
+        let mut frames = Vec::new();
+        while let Some(next) = cursor.next() {
+            match next {
+                Next::Token(json) => match ServerFrame::parse(&json) {
+                    Some(ServerFrame::Token { token }) => text.push_str(&token),
+                    other => panic!("{other:?}"),
+                },
+                Next::Frame(frame) | Next::End(frame) => frames.push(frame),
+            }
+        }
+        frames
+    }
+
+    #[test]
+    fn frames_keep_their_place_between_tokens() {
+        let turn = turn();
+        turn.tell(notice("first"));
+        turn.say("가");
+        turn.say("나");
+        turn.tell(notice("middle"));
+        turn.say("다");
+        turn.end(notice("end"));
+        turn.end(notice("second end"));
+        let mut cursor = Cursor::new(turn);
+        let mut seen = Vec::new();
+        while let Some(next) = cursor.next() {
+            seen.push(next);
+        }
+        assert_eq!(
+            seen,
+            [
+                Next::Frame(notice("first")),
+                Next::Token(r#"{"token":"가나"}"#.into()),
+                Next::Frame(notice("middle")),
+                Next::Token(r#"{"token":"다"}"#.into()),
+                Next::End(notice("end")),
+            ]
+        );
+    }
+
+    proptest! {
+        /// For every way of coming piece by piece, every place to leave and every place to come
+        /// back to, the reader's text is the stored text.
+        #[test]
+        fn a_reader_that_leaves_and_comes_back_has_the_whole_text(
+            pieces in prop::collection::vec("[a가ㅋ👩‍👩‍👧 \"\\n]{0,5}", 0..12),
+            reads in prop::collection::vec(any::<bool>(), 12),
+            leave in 0usize..13,
+        ) {
+            let turn = turn();
+            let mut text = String::new();
+            let mut cursor = Cursor::new(Arc::clone(&turn));
+            for (n, piece) in pieces.iter().enumerate() {
+                if n == leave {
+                    let (again, from) = Cursor::after(Arc::clone(&turn), text.chars().count() as u64);
+                    prop_assert_eq!(from, text.chars().count() as u64);
+                    cursor = again;
+                }
+                turn.say(piece);
+                if reads[n] {
+                    drain(&mut cursor, &mut text);
+                }
+            }
+            turn.end(notice("end"));
+            let frames = drain(&mut cursor, &mut text);
+            prop_assert_eq!(frames, vec![notice("end")]);
+            prop_assert_eq!(text, pieces.concat());
+        }
+
+        #[test]
+        fn a_reader_that_claims_too_much_starts_again(pieces in "[가a]{0,8}", more in 1u64..9) {
+            let turn = turn();
+            turn.say(&pieces);
+            let (mut cursor, from) = Cursor::after(Arc::clone(&turn), pieces.chars().count() as u64 + more);
+            let mut text = String::new();
+            drain(&mut cursor, &mut text);
+            prop_assert_eq!((from, text), (0, pieces));
+        }
+    }
+}

@@ -1,0 +1,104 @@
+//! Use-cases: what the surfaces can ask for.
+//!
+//! Owns [`App`], which ties the floors below together, and the rules that need more than one of
+//! them: accounts ([`account`]), sessions ([`session`]), prompts ([`prompt`]) and turns ([`turn`]).
+//! Called by the surfaces and the command line. Invariant: everything here takes an authenticated
+//! [`UserId`] where it acts for a person, and answers about somebody else's things as if they did
+//! not exist.
+
+pub mod account;
+pub mod live;
+pub mod prompt;
+pub mod session;
+pub mod turn;
+
+use crate::auth::keys::Keys;
+use crate::auth::password::Hasher;
+use crate::auth::token::Tokens;
+use crate::config::Config;
+use crate::domain::{Clock, Random, Result};
+use crate::llm::ChatModel;
+use crate::safety::Gate;
+use crate::store::Store;
+use std::sync::Arc;
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+/// What an [`App`] is made of; the tests bring their own clock, model and store.
+pub struct Parts {
+    /// The configuration.
+    pub config: Config,
+    /// Where things are kept.
+    pub store: Arc<dyn Store>,
+    /// Who answers, in the order in which they are asked.
+    pub models: Vec<Arc<dyn ChatModel>>,
+    /// The signing keys.
+    pub keys: Keys,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// Random bytes.
+    pub random: Arc<dyn Random>,
+}
+
+/// The use-cases, with what they need.
+pub struct App {
+    config: Config,
+    store: Arc<dyn Store>,
+    models: Vec<Arc<dyn ChatModel>>,
+    keys: Arc<Keys>,
+    tokens: Tokens,
+    hasher: Hasher,
+    clock: Arc<dyn Clock>,
+    random: Arc<dyn Random>,
+    gate: Gate,
+    known_users: account::KnownUsers,
+    live: live::Sessions,
+    turns: TaskTracker,
+    turn_places: Arc<Semaphore>,
+    draining: CancellationToken,
+    /// Ends the turns that are still running when the drain deadline has passed.
+    cutting: CancellationToken,
+}
+
+impl App {
+    /// Puts the parts together.
+    pub fn new(parts: Parts) -> Result<Arc<Self>> {
+        let keys = Arc::new(parts.keys);
+        let auth = &parts.config.auth;
+        Ok(Arc::new(Self {
+            hasher: Hasher::new(auth.argon2_memory_kib, auth.argon2_passes, &*parts.random)?,
+            tokens: Tokens::new(Arc::clone(&keys)),
+            gate: Gate::embedded().map_err(crate::domain::Error::internal)?,
+            turn_places: Arc::new(Semaphore::new(
+                parts.config.limits.turns.min(Semaphore::MAX_PERMITS),
+            )),
+            keys,
+            config: parts.config,
+            store: parts.store,
+            models: parts.models,
+            clock: parts.clock,
+            random: parts.random,
+            known_users: account::KnownUsers::default(),
+            live: live::Sessions::default(),
+            turns: TaskTracker::new(),
+            draining: CancellationToken::new(),
+            cutting: CancellationToken::new(),
+        }))
+    }
+
+    /// The configuration.
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// Fires when the server stops taking new work.
+    pub fn draining(&self) -> &CancellationToken {
+        &self.draining
+    }
+
+    /// The schema version of the database, as proof that it answers.
+    pub async fn schema_version(&self) -> Result<i64> {
+        self.store.schema_version().await
+    }
+}

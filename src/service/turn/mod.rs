@@ -1,0 +1,346 @@
+//! Turns: from the person's words to the stored answer.
+//!
+//! Owns how a turn begins, is found again and ends; [`run`] is what happens in between. Called by
+//! the socket and by `generate`. Invariants: the words are committed before the model is asked;
+//! the end is told after the answer is committed; a session has one turn at a time.
+
+mod run;
+
+use super::App;
+use super::live::{LiveTurn, Started, Subscription};
+use crate::domain::safety::Tier;
+use crate::domain::step::{EmotionStep, MessageId, StepStatus, StepType, UserInput};
+use crate::domain::{Error, ErrorCode, Result, SessionId, StepId, Timestamp, UserId};
+use crate::safety::{self, Assessment, Lang};
+use crate::store::{BeginStep, Begun};
+use crate::wire::ws::{Done, ErrorFrame, NOTICE_INCOMPLETE, Notice, Resource, Safety, ServerFrame};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How long a turn counts as running when nobody extends its lease.
+pub(super) const LEASE: Duration = Duration::from_mins(1);
+/// How often abandoned turns are looked for.
+const SWEEP: Duration = Duration::from_secs(20);
+
+/// What a person says.
+#[derive(Debug, Clone)]
+pub struct Say {
+    /// The session that it is said in.
+    pub session_id: SessionId,
+    /// The words.
+    pub user_input: UserInput,
+    /// The client's word for the kind of step.
+    pub step_type: StepType,
+    /// The client's wish for the model.
+    pub client_prompt: Option<String>,
+    /// The client's name for the message.
+    pub message_id: Option<MessageId>,
+    /// Whether the client knows the `safety` frame; the others get its text in the answer.
+    pub knows_frames: bool,
+    /// What the gate said of the words.
+    pub assessment: Assessment,
+}
+
+/// What came of saying it.
+#[derive(Debug)]
+pub enum Said {
+    /// The words are stored and the turn runs.
+    Started(Arc<LiveTurn>),
+    /// The same message is being answered already.
+    Running(Arc<LiveTurn>),
+    /// The same message was answered before.
+    Stored(Box<EmotionStep>),
+}
+
+/// A turn that somebody wants to go on with.
+#[derive(Debug)]
+pub enum Found {
+    /// It is running here.
+    Running(Arc<LiveTurn>),
+    /// It has ended.
+    Stored(Box<EmotionStep>),
+}
+
+impl App {
+    /// What the gate says of these words alone. Pure; comes before everything else.
+    pub fn assess(&self, words: &str) -> Assessment {
+        self.gate.assess(words, &[])
+    }
+
+    /// The `safety` frame of an assessment; `None` below elevated.
+    pub fn safety_frame(&self, words: &str, assessment: &Assessment) -> Option<ServerFrame> {
+        if assessment.tier < Tier::Elevated {
+            return None;
+        }
+        let lang = Lang::detect(words);
+        let country = &self.config.safety.country;
+        let resources = safety::resources(country, assessment.tier, &assessment.categories)
+            .into_iter()
+            .map(|resource| Resource {
+                name: resource.name(lang).to_owned(),
+                contact: resource.contact.clone(),
+                note: resource.note(lang).map(str::to_owned),
+            })
+            .collect();
+        let message = safety::message(assessment.tier, &assessment.categories, lang).to_owned();
+        Some(ServerFrame::Safety {
+            safety: Safety {
+                tier: assessment.tier.as_str().to_owned(),
+                message,
+                resources,
+            },
+        })
+    }
+
+    /// Watches the turns of a session. [`Self::leave`] when done.
+    pub fn subscribe(&self, session_id: SessionId) -> Subscription {
+        self.live.subscribe(session_id)
+    }
+
+    /// Ends a subscription, after its receiver was dropped.
+    pub fn leave(&self, session_id: SessionId) {
+        self.live.leave(session_id);
+    }
+
+    /// Stores the words and starts the turn, or finds the turn of the same message.
+    pub async fn say(self: &Arc<Self>, user_id: UserId, say: Say) -> Result<Said> {
+        if self.draining.is_cancelled() {
+            return Err(Error::new(
+                ErrorCode::Overloaded,
+                "the server is restarting: reconnect and send again",
+            )
+            .retry_after(5));
+        }
+        let place = Arc::clone(&self.turn_places)
+            .try_acquire_owned()
+            .map_err(|_| {
+                Error::new(
+                    ErrorCode::Overloaded,
+                    "too many conversations at the moment",
+                )
+                .retry_after(5)
+            })?;
+        let now = self.clock.now();
+        let step_id = StepId::generate(now, &*self.random)?;
+        let begun = self
+            .store
+            .begin_step(BeginStep {
+                step_id,
+                session_id: say.session_id,
+                user_id,
+                new_session: self.is_reserved(user_id, say.session_id),
+                step_type: say.step_type,
+                user_input: say.user_input.as_str().to_owned(),
+                message_id: say.message_id.clone(),
+                at: now,
+                lease_until: now.plus(LEASE),
+            })
+            .await?;
+        let step_order = match begun {
+            Begun::Started { step_order } => step_order,
+            Begun::Repeated(step) => {
+                let running = self
+                    .live
+                    .running(say.session_id)
+                    .filter(|turn| turn.step_id == step.step_id);
+                return Ok(running.map_or(Said::Stored(step), Said::Running));
+            }
+            Begun::Busy => {
+                return Err(Error::new(
+                    ErrorCode::TurnInProgress,
+                    "the session is still answering the message before",
+                )
+                .retry_after(1));
+            }
+            Begun::Ended => {
+                return Err(Error::new(
+                    ErrorCode::SessionEnded,
+                    "the session has ended: begin a new one",
+                ));
+            }
+            Begun::NoSession => return Err(Error::not_found("session")),
+        };
+        let turn = self.live.start(Started {
+            step_id,
+            session_id: say.session_id,
+            user_id,
+            step_order,
+            message_id: say.message_id,
+            user_input: say.user_input.as_str().to_owned(),
+            created_at: now,
+        });
+        tracing::debug!(%step_id, session_id = %turn.session_id, "turn started");
+        let brief = run::Brief {
+            client_prompt: say.client_prompt,
+            knows_frames: say.knows_frames,
+            assessment: say.assessment,
+        };
+        let app = Arc::clone(self);
+        let running = Arc::clone(&turn);
+        self.turns.spawn(async move {
+            run::run(&app, &running, brief).await;
+            drop(place);
+        });
+        Ok(Said::Started(turn))
+    }
+
+    /// The turn of a step; without one, the session's latest.
+    pub async fn find_turn(
+        &self,
+        user_id: UserId,
+        session_id: SessionId,
+        step_id: Option<StepId>,
+    ) -> Result<Found> {
+        let running = self.live.running(session_id).filter(|turn| {
+            turn.user_id == user_id && step_id.is_none_or(|wanted| wanted == turn.step_id)
+        });
+        if let Some(turn) = running {
+            return Ok(Found::Running(turn));
+        }
+        let stored = match step_id {
+            Some(step_id) => self
+                .store
+                .step(user_id, step_id)
+                .await?
+                .filter(|step| step.session_id == session_id),
+            None => self.store.find_step(user_id, session_id, None).await?,
+        };
+        stored
+            .map(|step| Found::Stored(Box::new(step)))
+            .ok_or_else(|| Error::not_found("step"))
+    }
+
+    /// The step as it is stored.
+    pub async fn step(&self, user_id: UserId, step_id: StepId) -> Result<EmotionStep> {
+        self.store
+            .step(user_id, step_id)
+            .await?
+            .ok_or_else(|| Error::not_found("step"))
+    }
+
+    /// Closes what a process that is gone left pending. With `all`, nobody else can be running
+    /// turns on this database; else only turns whose lease has ended are closed.
+    pub async fn close_orphans(&self, all: bool) -> Result<u64> {
+        let at = if all {
+            Timestamp::MAX
+        } else {
+            self.clock.now()
+        };
+        let closed = self.store.close_orphans(at).await?;
+        if closed > 0 {
+            tracing::warn!(turns = closed, "closed turns that were interrupted");
+        }
+        Ok(closed)
+    }
+
+    /// Looks for abandoned turns until the server drains. Never returns before.
+    pub async fn sweep(&self) {
+        loop {
+            tokio::select! {
+                () = self.draining.cancelled() => return,
+                () = tokio::time::sleep(SWEEP) => {}
+            }
+            if let Err(error) = self.close_orphans(false).await {
+                tracing::warn!(code = %error.code(), causes = error.causes(), "sweep failed");
+            }
+        }
+    }
+
+    /// Takes no new turns, lets the running ones finish within `deadline`, then cuts the rest and
+    /// waits until what they have is stored.
+    pub async fn drain(&self, deadline: Duration) {
+        self.draining.cancel();
+        self.turns.close();
+        if tokio::time::timeout(deadline, self.turns.wait())
+            .await
+            .is_err()
+        {
+            tracing::warn!(
+                turns = self.turns.len(),
+                "cutting turns at the drain deadline"
+            );
+            self.cutting.cancel();
+            if tokio::time::timeout(Duration::from_secs(5), self.turns.wait())
+                .await
+                .is_err()
+            {
+                tracing::error!(
+                    turns = self.turns.len(),
+                    "turns could not be stored in time"
+                );
+            }
+        }
+    }
+
+    /// How many turns are running.
+    pub fn running_turns(&self) -> usize {
+        self.turns.len()
+    }
+}
+
+/// The frames that end the turn of a stored step.
+pub fn terminal(step: &EmotionStep) -> (Option<ServerFrame>, ServerFrame) {
+    let message_id = step.message_id.as_ref().map(|id| id.as_str().to_owned());
+    if step.status == StepStatus::Failed || step.gpt_response.is_empty() {
+        return (None, failed(step.step_id, &ended_empty(step.status)));
+    }
+    let done = ServerFrame::Done(Done {
+        done: true,
+        step_id: step.step_id,
+        created_at: step.created_at,
+        step_order: step.step_order,
+        status: step.status,
+        finish_reason: step.finish_reason,
+        message_id,
+        model: step.model.clone(),
+        tokens: step.output_tokens,
+    });
+    (incomplete(step.status, step.finish_reason), done)
+}
+
+/// Why a turn that is over has no text.
+fn ended_empty(status: StepStatus) -> Error {
+    match status {
+        StepStatus::Failed | StepStatus::Complete => Error::new(
+            ErrorCode::ModelUnavailable,
+            "no answer could be given at the moment: send the message again",
+        )
+        .retry_after(5),
+        _ => Error::new(
+            ErrorCode::Interrupted,
+            "the turn ended before the answer began: send the message again",
+        ),
+    }
+}
+
+/// The frame that ends a turn without text.
+fn failed(step_id: StepId, error: &Error) -> ServerFrame {
+    let frame = ErrorFrame {
+        step_id: Some(step_id),
+        status: Some(StepStatus::Failed),
+        stored: Some(true),
+        ..ErrorFrame::from(error)
+    };
+    ServerFrame::Error { error: frame }
+}
+
+/// The notice before the end of an answer that is not whole.
+fn incomplete(
+    status: StepStatus,
+    reason: Option<crate::domain::step::FinishReason>,
+) -> Option<ServerFrame> {
+    use crate::domain::step::FinishReason;
+    let message = match (status, reason) {
+        (StepStatus::Cancelled, _) => "the answer was stopped",
+        (StepStatus::Interrupted, _) => "the answer was cut off; what there is of it is kept",
+        (_, Some(FinishReason::Length)) => "the answer reached its longest length",
+        (_, Some(FinishReason::ContentFilter)) => "the model's provider cut the answer",
+        _ => return None,
+    };
+    Some(ServerFrame::Notice {
+        notice: Notice {
+            code: NOTICE_INCOMPLETE.to_owned(),
+            message: message.to_owned(),
+        },
+    })
+}

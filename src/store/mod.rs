@@ -1,0 +1,225 @@
+//! What is kept, and the promises about keeping it.
+//!
+//! Owns the [`Store`] trait: each method is one sentence and one transaction, and each has a case
+//! in the contract suite that every backend passes. Called by the services. Invariants, whatever
+//! the backend: `(session_id, step_order)` and `(session_id, message_id)` are unique; a session has
+//! at most one pending step; a returned `Ok` of a method that writes means that it is on disk.
+//! Absence is `Ok(None)`: the service names what is missing. SQL stands only below this module.
+
+pub mod sqlite;
+
+use crate::domain::prompt::{Prompt, PromptName};
+use crate::domain::session::EmotionSession;
+use crate::domain::step::{EmotionStep, FinishReason, MessageId, StepStatus, StepType};
+use crate::domain::transcript::Exchange;
+use crate::domain::user::{Email, User};
+use crate::domain::{Result, SessionId, StepId, Timestamp, UserId};
+use futures_util::future::BoxFuture;
+
+/// The schema version that this program works with.
+pub const SCHEMA_VERSION: i64 = 1;
+
+/// The documented contract of a database. Every method may also fail with `unavailable` when the
+/// database cannot be reached or does not answer in time, and with `internal` on a defect.
+pub trait Store: Send + Sync + 'static {
+    /// The schema version of the database, read from it.
+    fn schema_version(&self) -> BoxFuture<'_, Result<i64>>;
+
+    /// Adds an account; `email_taken` when the address has one.
+    fn add_user(&self, user: User, password_hash: String) -> BoxFuture<'_, Result<()>>;
+
+    /// The account with this id.
+    fn user(&self, user_id: UserId) -> BoxFuture<'_, Result<Option<User>>>;
+
+    /// The account with this address and its password hash.
+    fn user_by_email(&self, email: Email) -> BoxFuture<'_, Result<Option<(User, String)>>>;
+
+    /// The accounts, newest first, at most `limit`, those before `before` in that order.
+    fn users(
+        &self,
+        before: Option<(Timestamp, UserId)>,
+        limit: u32,
+    ) -> BoxFuture<'_, Result<Vec<User>>>;
+
+    /// Replaces the password hash, if it still is `old_hash`, and makes all earlier tokens void;
+    /// the new token epoch, or `None` when it was not.
+    fn change_password(
+        &self,
+        user_id: UserId,
+        old_hash: String,
+        new_hash: String,
+    ) -> BoxFuture<'_, Result<Option<i64>>>;
+
+    /// Adds a session; the user must exist.
+    fn add_session(&self, session: EmotionSession) -> BoxFuture<'_, Result<()>>;
+
+    /// The session, if it is this user's.
+    fn session(
+        &self,
+        user_id: UserId,
+        session_id: SessionId,
+    ) -> BoxFuture<'_, Result<Option<EmotionSession>>>;
+
+    /// Whether anybody has a session with this id.
+    fn session_exists(&self, session_id: SessionId) -> BoxFuture<'_, Result<bool>>;
+
+    /// The user's sessions, newest first, at most `limit`, those before `before` in that order.
+    fn sessions(
+        &self,
+        user_id: UserId,
+        before: Option<(Timestamp, SessionId)>,
+        limit: Option<u32>,
+    ) -> BoxFuture<'_, Result<Vec<EmotionSession>>>;
+
+    /// Ends the user's session at `at` unless it has ended; the session as it then is.
+    fn end_session(
+        &self,
+        user_id: UserId,
+        session_id: SessionId,
+        at: Timestamp,
+    ) -> BoxFuture<'_, Result<Option<EmotionSession>>>;
+
+    /// Stores the person's words as the session's next step, pending; makes the session's row when
+    /// `new_session` says so. See [`Begun`] for what may stand in the way.
+    fn begin_step(&self, begin: BeginStep) -> BoxFuture<'_, Result<Begun>>;
+
+    /// Replaces the partial answer of a pending step and extends its lease.
+    fn checkpoint_step(
+        &self,
+        step_id: StepId,
+        gpt_response: String,
+        lease_until: Timestamp,
+    ) -> BoxFuture<'_, Result<()>>;
+
+    /// Closes a pending step with its answer; `false` when it was not pending any more.
+    fn finish_step(&self, finish: FinishStep) -> BoxFuture<'_, Result<bool>>;
+
+    /// Closes every pending step whose lease ended before `at` as interrupted; how many there were.
+    fn close_orphans(&self, at: Timestamp) -> BoxFuture<'_, Result<u64>>;
+
+    /// The step, if it is in a session of this user.
+    fn step(&self, user_id: UserId, step_id: StepId) -> BoxFuture<'_, Result<Option<EmotionStep>>>;
+
+    /// The step of the user's session with this message id; without one, its latest.
+    fn find_step(
+        &self,
+        user_id: UserId,
+        session_id: SessionId,
+        message_id: Option<MessageId>,
+    ) -> BoxFuture<'_, Result<Option<EmotionStep>>>;
+
+    /// The steps of the user's session by ascending order, at most `limit`, those after `after`;
+    /// `None` when the session is not this user's.
+    fn steps(
+        &self,
+        user_id: UserId,
+        session_id: SessionId,
+        after: i64,
+        limit: Option<u32>,
+    ) -> BoxFuture<'_, Result<Option<Vec<EmotionStep>>>>;
+
+    /// What the model needs to know for a step: the newest `limit` answered exchanges before it,
+    /// oldest first, and the newest stored version of each named prompt.
+    fn briefing(
+        &self,
+        session_id: SessionId,
+        before: i64,
+        limit: u32,
+        prompts: Vec<PromptName>,
+    ) -> BoxFuture<'_, Result<Briefing>>;
+
+    /// Saves a new version of a prompt; the version.
+    fn add_prompt(
+        &self,
+        name: PromptName,
+        body: String,
+        at: Timestamp,
+    ) -> BoxFuture<'_, Result<Prompt>>;
+
+    /// The newest version of a prompt, or the given one.
+    fn prompt(
+        &self,
+        name: PromptName,
+        version: Option<i64>,
+    ) -> BoxFuture<'_, Result<Option<Prompt>>>;
+
+    /// All versions of a prompt, newest first.
+    fn prompt_history(&self, name: PromptName) -> BoxFuture<'_, Result<Vec<Prompt>>>;
+
+    /// The newest version of every stored prompt, by name.
+    fn prompts(&self) -> BoxFuture<'_, Result<Vec<Prompt>>>;
+
+    /// Forgets every version of a prompt; `false` when there was none.
+    fn delete_prompt(&self, name: PromptName) -> BoxFuture<'_, Result<bool>>;
+}
+
+/// What starts a step.
+#[derive(Debug, Clone)]
+pub struct BeginStep {
+    /// The new step's id.
+    pub step_id: StepId,
+    /// The session, of this user.
+    pub session_id: SessionId,
+    /// Who speaks.
+    pub user_id: UserId,
+    /// Whether the session's row may be made here because its id was reserved for this user.
+    pub new_session: bool,
+    /// The client's word for the kind of step.
+    pub step_type: StepType,
+    /// The words, to the byte.
+    pub user_input: String,
+    /// The client's name for the message.
+    pub message_id: Option<MessageId>,
+    /// Now.
+    pub at: Timestamp,
+    /// Until when the step counts as running if nobody extends it.
+    pub lease_until: Timestamp,
+}
+
+/// What came of [`Store::begin_step`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Begun {
+    /// The words are stored under this place in the session.
+    Started {
+        /// The step's place.
+        step_order: i64,
+    },
+    /// The message was stored before: this is its step. Nothing was written.
+    Repeated(Box<EmotionStep>),
+    /// Another step of the session is pending. Nothing was written.
+    Busy,
+    /// The session has ended. Nothing was written.
+    Ended,
+    /// The session does not exist, is not this user's, or the user does not exist.
+    NoSession,
+}
+
+/// What ends a step.
+#[derive(Debug, Clone)]
+pub struct FinishStep {
+    /// The pending step.
+    pub step_id: StepId,
+    /// The whole answer, or what there is of it.
+    pub gpt_response: String,
+    /// Anything but pending.
+    pub status: StepStatus,
+    /// Why the model stopped.
+    pub finish_reason: Option<FinishReason>,
+    /// The model that answered.
+    pub model: Option<String>,
+    /// The system prompt that was used.
+    pub prompt_version: Option<String>,
+    /// Tokens of the answer, when the provider counted them.
+    pub output_tokens: Option<i64>,
+    /// Now.
+    pub at: Timestamp,
+}
+
+/// What the model needs to know for a step.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Briefing {
+    /// Answered exchanges, oldest first.
+    pub history: Vec<Exchange>,
+    /// The newest stored versions of the prompts that were asked for.
+    pub prompts: Vec<Prompt>,
+}

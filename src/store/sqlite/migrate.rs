@@ -1,0 +1,228 @@
+//! Bringing the schema of a SQLite file up to date.
+//!
+//! Owns the list of migrations. Invariant: a file is at one version, never between two: a migration
+//! and the version it leads to are one transaction (`PRAGMA user_version` is part of it).
+
+use super::failed;
+use crate::domain::{Error, ErrorCode, Result, Timestamp};
+use rusqlite::{Connection, TransactionBehavior};
+use std::path::{Path, PathBuf};
+
+/// A step from one schema version to the next.
+#[derive(Debug, Clone, Copy)]
+pub struct Migration {
+    /// The version it leads to.
+    pub version: i64,
+    /// What it is called.
+    pub name: &'static str,
+    /// What it does.
+    pub sql: &'static str,
+}
+
+/// All of them, by version from 1 without gaps.
+pub(super) const MIGRATIONS: &[Migration] = &[Migration {
+    version: 1,
+    name: "init",
+    sql: include_str!("../migrations/sqlite/0001_init.sql"),
+}];
+
+/// Where a schema stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct State {
+    /// The version of the file; 0 when it is empty.
+    pub current: i64,
+    /// The version that this program works with.
+    pub wanted: i64,
+}
+
+/// Backups of earlier versions that are kept beside the file.
+const KEEP: usize = 3;
+
+pub(super) fn state(connection: &Connection) -> Result<State> {
+    let current = connection
+        .pragma_query_value(None, "user_version", |row| row.get(0))
+        .map_err(failed)?;
+    Ok(State {
+        current,
+        wanted: MIGRATIONS.last().map_or(0, |m| m.version),
+    })
+}
+
+/// Runs the migrations that are missing, after a backup if there is anything to back up.
+pub(super) fn up(
+    connection: &mut Connection,
+    path: &Path,
+    now: Timestamp,
+    migrations: &[Migration],
+) -> Result<()> {
+    let wanted = migrations.last().map_or(0, |m| m.version);
+    let current = state(connection)?.current;
+    if current > wanted {
+        return Err(Error::new(
+            ErrorCode::Config,
+            format!(
+                "the database has schema version {current}, this program knows up to {wanted}: \
+                 run the newer deepme, or restore an older backup"
+            ),
+        ));
+    }
+    if current == wanted {
+        return Ok(());
+    }
+    if current > 0 {
+        back_up(connection, path, current, now)?;
+    }
+    let transaction = connection
+        .transaction_with_behavior(TransactionBehavior::Immediate)
+        .map_err(failed)?;
+    // Another process may have been first; its work shows inside the transaction.
+    let current = state(&transaction)?.current;
+    for migration in migrations.iter().filter(|m| m.version > current) {
+        transaction.execute_batch(migration.sql).map_err(failed)?;
+        transaction
+            .pragma_update(None, "user_version", migration.version)
+            .map_err(failed)?;
+        tracing::info!(
+            version = migration.version,
+            name = migration.name,
+            "schema migrated"
+        );
+    }
+    transaction.commit().map_err(failed)
+}
+
+/// A copy beside the file, `deepme.db.v1-<microseconds>.bak`; older ones beyond [`KEEP`] go.
+fn back_up(connection: &Connection, path: &Path, version: i64, now: Timestamp) -> Result<()> {
+    use std::os::unix::fs::OpenOptionsExt as _;
+    let name = path
+        .file_name()
+        .unwrap_or_default()
+        .to_string_lossy()
+        .into_owned();
+    let target = path.with_file_name(format!("{name}.v{version}-{}.bak", now.as_micros()));
+    std::fs::OpenOptions::new()
+        .create_new(true)
+        .write(true)
+        .mode(0o600)
+        .open(&target)
+        .map_err(Error::internal)?;
+    connection
+        .backup("main", &target, None::<fn(rusqlite::backup::Progress)>)
+        .map_err(failed)?;
+    let mut old = backups(path, &name);
+    old.sort();
+    for surplus in old.iter().rev().skip(KEEP) {
+        std::fs::remove_file(surplus).map_err(Error::internal)?;
+    }
+    Ok(())
+}
+
+fn backups(path: &Path, name: &str) -> Vec<PathBuf> {
+    let directory = path
+        .parent()
+        .filter(|d| !d.as_os_str().is_empty())
+        .unwrap_or(Path::new("."));
+    let prefix = format!("{name}.v");
+    std::fs::read_dir(directory)
+        .into_iter()
+        .flatten()
+        .flatten()
+        .filter(|entry| {
+            let file = entry.file_name();
+            let file = file.to_string_lossy();
+            file.starts_with(&prefix) && file.ends_with(".bak")
+        })
+        .map(|entry| entry.path())
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TWO: Migration = Migration {
+        version: 2,
+        name: "two",
+        sql: "CREATE TABLE two (x INTEGER) STRICT",
+    };
+    const BROKEN: Migration = Migration {
+        version: 2,
+        name: "broken",
+        sql: "CREATE TABLE two (x INTEGER) STRICT; SELECT nonsense",
+    };
+
+    fn file() -> (tempfile::TempDir, PathBuf, Connection) {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("t.db");
+        super::super::prepare_file(&path).unwrap();
+        let mut connection = super::super::connect(&path).unwrap();
+        up(
+            &mut connection,
+            &path,
+            Timestamp::from_micros(1),
+            MIGRATIONS,
+        )
+        .unwrap();
+        (dir, path, connection)
+    }
+
+    #[test]
+    fn an_older_file_is_backed_up_and_brought_up() {
+        let (_dir, path, mut connection) = file();
+        connection
+            .execute("INSERT INTO prompts VALUES ('ko', 1, NULL, 'x', 1)", [])
+            .unwrap();
+        up(
+            &mut connection,
+            &path,
+            Timestamp::from_micros(9),
+            &[MIGRATIONS[0], TWO],
+        )
+        .unwrap();
+        assert_eq!(state(&connection).unwrap().current, 2);
+        let backup = Connection::open(path.with_file_name("t.db.v1-9.bak")).unwrap();
+        let kept: i64 = backup
+            .query_row("SELECT count(*) FROM prompts", [], |r| r.get(0))
+            .unwrap();
+        assert_eq!((kept, state(&backup).unwrap().current), (1, 1));
+    }
+
+    #[test]
+    fn a_migration_that_fails_leaves_the_old_schema() {
+        let (_dir, path, mut connection) = file();
+        assert!(
+            up(
+                &mut connection,
+                &path,
+                Timestamp::from_micros(9),
+                &[MIGRATIONS[0], BROKEN]
+            )
+            .is_err()
+        );
+        assert_eq!(state(&connection).unwrap().current, 1);
+        assert!(connection.prepare("SELECT * FROM two").is_err());
+    }
+
+    #[test]
+    fn a_newer_file_is_refused() {
+        let (_dir, path, mut connection) = file();
+        connection.pragma_update(None, "user_version", 99).unwrap();
+        let error = up(
+            &mut connection,
+            &path,
+            Timestamp::from_micros(9),
+            MIGRATIONS,
+        )
+        .unwrap_err();
+        assert!(error.message().contains("99"), "{error}");
+    }
+
+    #[test]
+    fn three_backups_are_kept() {
+        let (_dir, path, connection) = file();
+        for n in 1..=5 {
+            back_up(&connection, &path, 1, Timestamp::from_micros(n)).unwrap();
+        }
+        assert_eq!(backups(&path, "t.db").len(), 3);
+    }
+}

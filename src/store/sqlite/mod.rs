@@ -1,0 +1,340 @@
+//! The embedded backend: one file, one writer, a few readers, write-ahead log.
+//!
+//! Owns [`SqliteStore`]; the statements stand in the submodules by subject. Invariants: every
+//! commit is synced to disk before it is acknowledged (`synchronous = FULL`), foreign keys hold,
+//! and the file is readable by its owner only.
+
+mod migrate;
+mod prompts;
+mod sessions;
+mod steps;
+mod users;
+mod worker;
+
+use super::{BeginStep, Begun, Briefing, FinishStep, Store};
+use crate::domain::prompt::{Prompt, PromptName};
+use crate::domain::session::EmotionSession;
+use crate::domain::step::{EmotionStep, MessageId};
+use crate::domain::user::{Email, User};
+use crate::domain::{Clock, Error, ErrorCode, Result, SessionId, StepId, Timestamp, UserId};
+use futures_util::future::BoxFuture;
+use rusqlite::{Connection, OpenFlags};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+pub use migrate::{Migration, State};
+
+/// How long a connection waits for another process's lock (a CLI command beside the server).
+const BUSY: Duration = Duration::from_millis(2500);
+/// Reader threads: reads are short and come from the page cache.
+const READERS: usize = 2;
+
+/// The embedded database.
+#[derive(Clone)]
+pub struct SqliteStore {
+    workers: worker::Workers,
+}
+
+impl SqliteStore {
+    /// Opens the database at `path`, making the file (mode 0600) and its directory (0700) when
+    /// they are missing, and brings its schema up to date after a backup.
+    pub fn open(path: &Path, clock: &dyn Clock) -> Result<Self> {
+        prepare_file(path)?;
+        let mut writer = connect(path)?;
+        migrate::up(&mut writer, path, clock.now(), migrate::MIGRATIONS)?;
+        let readers = (0..READERS)
+            .map(|_| {
+                let connection = connect(path)?;
+                connection
+                    .pragma_update(None, "query_only", true)
+                    .map_err(failed)?;
+                Ok(connection)
+            })
+            .collect::<Result<_>>()?;
+        Ok(Self {
+            workers: worker::Workers::start(writer, readers)?,
+        })
+    }
+
+    /// What the schema of the file at `path` is, without changing it.
+    pub fn state(path: &Path) -> Result<State> {
+        if !path.exists() {
+            return Ok(State {
+                current: 0,
+                wanted: super::SCHEMA_VERSION,
+            });
+        }
+        migrate::state(&connect(path)?)
+    }
+}
+
+/// The file of a `sqlite://` URL: `sqlite://data/deepme.db` is relative, `sqlite:///var/…` is not.
+pub fn path_of(url: &str) -> Option<PathBuf> {
+    let path = url.strip_prefix("sqlite://")?;
+    (!path.is_empty() && !path.contains(['?', '#'])).then(|| PathBuf::from(path))
+}
+
+fn prepare_file(path: &Path) -> Result<()> {
+    use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+    let cannot = |what: &Path, error: std::io::Error| {
+        let message = format!("cannot write {}: {error}", what.display());
+        Error::new(ErrorCode::Config, message).with_source(error)
+    };
+    if let Some(directory) = path.parent().filter(|d| !d.as_os_str().is_empty()) {
+        std::fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(directory)
+            .map_err(|e| cannot(directory, e))?;
+    }
+    std::fs::OpenOptions::new()
+        .create(true)
+        .truncate(false)
+        .read(true)
+        .write(true)
+        .mode(0o600)
+        .open(path)
+        .map_err(|e| cannot(path, e))?;
+    Ok(())
+}
+
+fn connect(path: &Path) -> Result<Connection> {
+    let open = || -> rusqlite::Result<Connection> {
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let connection = Connection::open_with_flags(path, flags)?;
+        connection.busy_timeout(BUSY)?;
+        connection.pragma_update(None, "journal_mode", "WAL")?;
+        connection.pragma_update(None, "synchronous", "FULL")?;
+        connection.pragma_update(None, "foreign_keys", true)?;
+        connection.pragma_update(None, "secure_delete", true)?;
+        connection.pragma_update(None, "trusted_schema", false)?;
+        connection.set_prepared_statement_cache_capacity(64);
+        Ok(connection)
+    };
+    open().map_err(|error| {
+        let message = format!("cannot open the database {}: {error}", path.display());
+        Error::new(ErrorCode::Config, message).with_source(error)
+    })
+}
+
+/// What a failed statement means: trouble with the disk or a lock may pass, the rest is a defect.
+fn failed(error: rusqlite::Error) -> Error {
+    use rusqlite::ErrorCode as Sqlite;
+    match error.sqlite_error_code() {
+        Some(
+            Sqlite::DatabaseBusy
+            | Sqlite::DatabaseLocked
+            | Sqlite::DiskFull
+            | Sqlite::SystemIoFailure
+            | Sqlite::CannotOpen
+            | Sqlite::ReadOnly
+            | Sqlite::OutOfMemory,
+        ) => Error::unavailable(error),
+        _ => Error::internal(error),
+    }
+}
+
+/// A stored value that this program would not have stored.
+fn corrupt(column: usize, what: &'static str) -> rusqlite::Error {
+    rusqlite::Error::FromSqlConversionFailure(column, rusqlite::types::Type::Text, what.into())
+}
+
+/// Reads the `index`th column as an id.
+fn uuid(row: &rusqlite::Row<'_>, index: usize) -> rusqlite::Result<uuid::Uuid> {
+    row.get::<_, [u8; 16]>(index).map(uuid::Uuid::from_bytes)
+}
+
+/// Reads the `index`th column as a time.
+fn time(row: &rusqlite::Row<'_>, index: usize) -> rusqlite::Result<Timestamp> {
+    row.get(index).map(Timestamp::from_micros)
+}
+
+/// Reads the `index`th column as a time that may be absent.
+fn optional_time(row: &rusqlite::Row<'_>, index: usize) -> rusqlite::Result<Option<Timestamp>> {
+    row.get::<_, Option<i64>>(index)
+        .map(|micros| micros.map(Timestamp::from_micros))
+}
+
+impl Store for SqliteStore {
+    fn schema_version(&self) -> BoxFuture<'_, Result<i64>> {
+        Box::pin(
+            self.workers
+                .read(|c| migrate::state(c).map(|state| state.current)),
+        )
+    }
+
+    fn add_user(&self, user: User, password_hash: String) -> BoxFuture<'_, Result<()>> {
+        Box::pin(
+            self.workers
+                .write(move |c| users::add(c, &user, &password_hash)),
+        )
+    }
+
+    fn user(&self, user_id: UserId) -> BoxFuture<'_, Result<Option<User>>> {
+        Box::pin(self.workers.read(move |c| users::get(c, user_id)))
+    }
+
+    fn user_by_email(&self, email: Email) -> BoxFuture<'_, Result<Option<(User, String)>>> {
+        Box::pin(self.workers.read(move |c| users::by_email(c, &email)))
+    }
+
+    fn users(
+        &self,
+        before: Option<(Timestamp, UserId)>,
+        limit: u32,
+    ) -> BoxFuture<'_, Result<Vec<User>>> {
+        Box::pin(self.workers.read(move |c| users::list(c, before, limit)))
+    }
+
+    fn change_password(
+        &self,
+        user_id: UserId,
+        old_hash: String,
+        new_hash: String,
+    ) -> BoxFuture<'_, Result<Option<i64>>> {
+        Box::pin(
+            self.workers
+                .write(move |c| users::change_password(c, user_id, &old_hash, &new_hash)),
+        )
+    }
+
+    fn add_session(&self, session: EmotionSession) -> BoxFuture<'_, Result<()>> {
+        Box::pin(self.workers.write(move |c| sessions::add(c, &session)))
+    }
+
+    fn session(
+        &self,
+        user_id: UserId,
+        session_id: SessionId,
+    ) -> BoxFuture<'_, Result<Option<EmotionSession>>> {
+        Box::pin(
+            self.workers
+                .read(move |c| sessions::get(c, user_id, session_id)),
+        )
+    }
+
+    fn session_exists(&self, session_id: SessionId) -> BoxFuture<'_, Result<bool>> {
+        Box::pin(self.workers.read(move |c| sessions::exists(c, session_id)))
+    }
+
+    fn sessions(
+        &self,
+        user_id: UserId,
+        before: Option<(Timestamp, SessionId)>,
+        limit: Option<u32>,
+    ) -> BoxFuture<'_, Result<Vec<EmotionSession>>> {
+        Box::pin(
+            self.workers
+                .read(move |c| sessions::list(c, user_id, before, limit)),
+        )
+    }
+
+    fn end_session(
+        &self,
+        user_id: UserId,
+        session_id: SessionId,
+        at: Timestamp,
+    ) -> BoxFuture<'_, Result<Option<EmotionSession>>> {
+        Box::pin(
+            self.workers
+                .write(move |c| sessions::end(c, user_id, session_id, at)),
+        )
+    }
+
+    fn begin_step(&self, begin: BeginStep) -> BoxFuture<'_, Result<Begun>> {
+        Box::pin(self.workers.write(move |c| steps::begin(c, &begin)))
+    }
+
+    fn checkpoint_step(
+        &self,
+        step_id: StepId,
+        gpt_response: String,
+        lease_until: Timestamp,
+    ) -> BoxFuture<'_, Result<()>> {
+        Box::pin(
+            self.workers
+                .write(move |c| steps::checkpoint(c, step_id, &gpt_response, lease_until)),
+        )
+    }
+
+    fn finish_step(&self, finish: FinishStep) -> BoxFuture<'_, Result<bool>> {
+        Box::pin(self.workers.write(move |c| steps::finish(c, &finish)))
+    }
+
+    fn close_orphans(&self, at: Timestamp) -> BoxFuture<'_, Result<u64>> {
+        Box::pin(self.workers.write(move |c| steps::close_orphans(c, at)))
+    }
+
+    fn step(&self, user_id: UserId, step_id: StepId) -> BoxFuture<'_, Result<Option<EmotionStep>>> {
+        Box::pin(self.workers.read(move |c| steps::get(c, user_id, step_id)))
+    }
+
+    fn find_step(
+        &self,
+        user_id: UserId,
+        session_id: SessionId,
+        message_id: Option<MessageId>,
+    ) -> BoxFuture<'_, Result<Option<EmotionStep>>> {
+        Box::pin(
+            self.workers
+                .read(move |c| steps::find(c, user_id, session_id, message_id.as_ref())),
+        )
+    }
+
+    fn steps(
+        &self,
+        user_id: UserId,
+        session_id: SessionId,
+        after: i64,
+        limit: Option<u32>,
+    ) -> BoxFuture<'_, Result<Option<Vec<EmotionStep>>>> {
+        Box::pin(
+            self.workers
+                .read(move |c| steps::list(c, user_id, session_id, after, limit)),
+        )
+    }
+
+    fn briefing(
+        &self,
+        session_id: SessionId,
+        before: i64,
+        limit: u32,
+        prompts: Vec<PromptName>,
+    ) -> BoxFuture<'_, Result<Briefing>> {
+        Box::pin(self.workers.read(move |c| {
+            let history = steps::history(c, session_id, before, limit)?;
+            let found = prompts.into_iter().map(|name| prompts::get(c, name, None));
+            let prompts = found.filter_map(Result::transpose).collect::<Result<_>>()?;
+            Ok(Briefing { history, prompts })
+        }))
+    }
+
+    fn add_prompt(
+        &self,
+        name: PromptName,
+        body: String,
+        at: Timestamp,
+    ) -> BoxFuture<'_, Result<Prompt>> {
+        Box::pin(self.workers.write(move |c| prompts::add(c, name, body, at)))
+    }
+
+    fn prompt(
+        &self,
+        name: PromptName,
+        version: Option<i64>,
+    ) -> BoxFuture<'_, Result<Option<Prompt>>> {
+        Box::pin(self.workers.read(move |c| prompts::get(c, name, version)))
+    }
+
+    fn prompt_history(&self, name: PromptName) -> BoxFuture<'_, Result<Vec<Prompt>>> {
+        Box::pin(self.workers.read(move |c| prompts::history(c, name)))
+    }
+
+    fn prompts(&self) -> BoxFuture<'_, Result<Vec<Prompt>>> {
+        Box::pin(self.workers.read(prompts::list))
+    }
+
+    fn delete_prompt(&self, name: PromptName) -> BoxFuture<'_, Result<bool>> {
+        Box::pin(self.workers.write(move |c| prompts::delete(c, name)))
+    }
+}

@@ -13,9 +13,11 @@
 //! | 0 | [`domain`] | pure values and decisions |
 
 pub mod auth;
+pub mod cli;
 pub mod client;
 pub mod config;
 pub mod domain;
+pub mod http;
 pub mod llm;
 pub mod safety;
 pub mod service;

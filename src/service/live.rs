@@ -294,7 +294,7 @@ impl Cursor {
 }
 
 /// The byte after `chars` code points, if there are as many.
-pub(super) fn offset(text: &str, chars: u64) -> Option<usize> {
+pub fn offset(text: &str, chars: u64) -> Option<usize> {
     let chars = usize::try_from(chars).ok()?;
     text.char_indices()
         .map(|(byte, _)| byte)

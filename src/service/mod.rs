@@ -97,6 +97,11 @@ impl App {
         &self.draining
     }
 
+    /// The time.
+    pub fn now(&self) -> crate::domain::Timestamp {
+        self.clock.now()
+    }
+
     /// The schema version of the database, as proof that it answers.
     pub async fn schema_version(&self) -> Result<i64> {
         self.store.schema_version().await

@@ -65,6 +65,17 @@ impl App {
         ended.ok_or_else(|| Error::not_found("session"))
     }
 
+    /// Ends the session that a socket speaks in; one in which nothing was said leaves nothing
+    /// behind. When it ended.
+    pub async fn end_attached(&self, user_id: UserId, session_id: SessionId) -> Result<Timestamp> {
+        let now = self.clock.now();
+        match self.store.end_session(user_id, session_id, now).await? {
+            Some(session) => Ok(session.ended_at.unwrap_or(now)),
+            None if self.is_reserved(user_id, session_id) => Ok(now),
+            None => Err(Error::not_found("session")),
+        }
+    }
+
     /// The steps of the person's session by ascending order, those after `after`.
     pub async fn steps(
         &self,

@@ -320,4 +320,8 @@ pub struct Problem {
     /// After a refused turn: whether its words were stored.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub stored: Option<bool>,
+    /// After a refused turn of somebody who may be in danger: whom to reach.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Object>)]
+    pub safety: Option<super::ws::Safety>,
 }

@@ -5,14 +5,20 @@
 use std::sync::LazyLock;
 
 use super::phrase::Phrases;
-use super::read::{FEELINGS, Found, Nouns, Reading, State, choose};
+use super::read::{FEELINGS, Found, Nouns, Reading, State, befalls, choose};
 use super::text::{Compact, Cue, Cues, clauses};
 
-pub(super) static PHRASES: LazyLock<Phrases> =
-    LazyLock::new(|| Phrases::parse(include_str!("en.txt")));
+pub(super) static PHRASES: LazyLock<Phrases> = LazyLock::new(|| {
+    Phrases::parse(&[
+        include_str!("data/en_care.txt"),
+        include_str!("data/en_talk.txt"),
+        include_str!("data/en_feelings.txt"),
+        include_str!("data/en_common.txt"),
+    ])
+});
 pub(super) static CUES: LazyLock<Cues> =
-    LazyLock::new(|| Cues::parse(include_str!("en_cues.txt"), true));
-static NOUNS: LazyLock<Nouns> = LazyLock::new(|| Nouns::parse(include_str!("nouns_en.txt")));
+    LazyLock::new(|| Cues::parse(include_str!("data/en_cues.txt"), true));
+static NOUNS: LazyLock<Nouns> = LazyLock::new(|| Nouns::parse(include_str!("data/en_nouns.txt")));
 
 /// Reads what a person wrote, without regard to the conversation before it.
 pub(super) fn read(words: &str) -> Reading {
@@ -41,7 +47,10 @@ fn hits(clause: &Compact, told_as_past: bool, found: &mut Vec<Found>) {
     for kind in FEELINGS {
         for cue in CUES.get(kind) {
             for at in clause.find(cue) {
-                let state = state(clause, at, told_as_past);
+                let state = match state(clause, at, told_as_past) {
+                    State::Another if befalls(kind) || cue.of_object => State::Now,
+                    state => state,
+                };
                 spans.push((at, at + cue.len(), Found { kind, state }));
             }
         }

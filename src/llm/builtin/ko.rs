@@ -5,14 +5,20 @@
 use std::sync::LazyLock;
 
 use super::phrase::Phrases;
-use super::read::{FEELINGS, Found, Nouns, Reading, State, choose};
+use super::read::{FEELINGS, Found, Nouns, Reading, State, befalls, choose};
 use super::text::{Compact, Cue, Cues, clauses, is_hangul};
 
-pub(super) static PHRASES: LazyLock<Phrases> =
-    LazyLock::new(|| Phrases::parse(include_str!("ko.txt")));
+pub(super) static PHRASES: LazyLock<Phrases> = LazyLock::new(|| {
+    Phrases::parse(&[
+        include_str!("data/ko_care.txt"),
+        include_str!("data/ko_talk.txt"),
+        include_str!("data/ko_feelings.txt"),
+        include_str!("data/ko_common.txt"),
+    ])
+});
 pub(super) static CUES: LazyLock<Cues> =
-    LazyLock::new(|| Cues::parse(include_str!("ko_cues.txt"), false));
-static NOUNS: LazyLock<Nouns> = LazyLock::new(|| Nouns::parse(include_str!("nouns_ko.txt")));
+    LazyLock::new(|| Cues::parse(include_str!("data/ko_cues.txt"), false));
+static NOUNS: LazyLock<Nouns> = LazyLock::new(|| Nouns::parse(include_str!("data/ko_nouns.txt")));
 
 /// Reads what a person wrote, without regard to the conversation before it.
 pub(super) fn read(words: &str) -> Reading {
@@ -44,7 +50,7 @@ fn hits(clause: &Compact, told_as_past: bool, found: &mut Vec<Found>) {
                 let end = at + cue.chars.len();
                 let state = if denied(clause, at, end) {
                     State::Denied
-                } else if !cue.of_object && of_another(clause, at, end) {
+                } else if !cue.of_object && !befalls(kind) && of_another(clause, at, end) {
                     State::Another
                 } else if !cue.lasting && (told_as_past || is_past(clause, at, end)) {
                     State::Past
@@ -93,8 +99,10 @@ fn is_past(clause: &Compact, at: usize, end: usize) -> bool {
     };
     (at..end).filter_map(|i| clause.at(i)).any(past)
         || clause.at(end).is_some_and(past)
-        || (matches!(clause.at(end), Some('하' | '스' | '러' | '웠'))
-            && clause.at(end + 1).is_some_and(past))
+        || (matches!(
+            clause.at(end),
+            Some('하' | '스' | '러' | '들' | '드' | '로' | '거')
+        ) && clause.at(end + 1).is_some_and(past))
         || (clause.after(end, 2) == "스러" && clause.at(end + 2).is_some_and(past))
 }
 
@@ -186,7 +194,7 @@ fn quote(words: &str) -> Option<String> {
         .map(|part| part.trim_end_matches(['ㅠ', 'ㅜ', 'ㅋ', 'ㅎ', ' ']))
         .rfind(|part| {
             let count = part.chars().count();
-            (5..=22).contains(&count)
+            (8..=22).contains(&count)
                 && part.contains(' ')
                 && part
                     .chars()

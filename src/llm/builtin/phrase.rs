@@ -1,6 +1,11 @@
 //! Owns the sentences: the pools read from the data files, Korean particles, filling a slot, and
 //! telling which sentences a session has already heard. Called by `compose`. Invariant: a sentence
 //! with a slot is offered only when the slot can be filled grammatically.
+//!
+//! A data file holds pools: `[kind.say]` reflects, `[kind.reach]` points to a person who can help
+//! and always follows, `[kind.ask]` asks, and never asks if its only line is `-`. Slots are `{}`,
+//! `{이}` and its kin for a noun, and `{q}` for the person's own words. No sentence may stand in
+//! two lines.
 
 use std::collections::BTreeMap;
 
@@ -11,9 +16,9 @@ use super::text;
 pub(super) struct Phrases(BTreeMap<&'static str, Vec<&'static str>>);
 
 impl Phrases {
-    pub(super) fn parse(file: &'static str) -> Self {
+    pub(super) fn parse(files: &[&'static str]) -> Self {
         let mut map: BTreeMap<&'static str, Vec<&'static str>> = BTreeMap::new();
-        for (name, line) in text::sections(file) {
+        for (name, line) in files.iter().flat_map(|file| text::sections(file)) {
             map.entry(name).or_default().push(line);
         }
         Self(map)

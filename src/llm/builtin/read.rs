@@ -5,7 +5,7 @@
 use super::text::{self, Compact, Cue};
 
 /// The feelings looked for; where two are equally present the later one in a message wins.
-pub(super) const FEELINGS: [&str; 25] = [
+pub(super) const FEELINGS: [&str; 28] = [
     "joy",
     "confident",
     "eager",
@@ -15,8 +15,10 @@ pub(super) const FEELINGS: [&str; 25] = [
     "tired",
     "lonely",
     "shame",
+    "embarrassed",
     "sad",
     "frustrated",
+    "stuck",
     "confused",
     "anxious",
     "angry",
@@ -31,6 +33,7 @@ pub(super) const FEELINGS: [&str; 25] = [
     "even",
     "love",
     "idle",
+    "flutter",
 ];
 
 /// Whether a feeling is one a person is glad of.
@@ -82,10 +85,20 @@ fn weight(kind: &str) -> u8 {
         "panic" => 8,
         "grief" => 7,
         "breakup" | "hurt" => 5,
+        "flutter" => 1,
         "even" | "love" | "body" | "eager" => 2,
-        "confused" | "sleepless" | "calm" => 3,
+        "confused" | "sleepless" | "calm" | "frustrated" | "stuck" => 3,
         _ => 4,
     }
+}
+
+/// Whether a kind speaks of what was done to the person or lost by them, so that a subject other
+/// than "I" does not make it another's (`아빠가 돌아가셨어`, `he hit me`).
+pub(super) fn befalls(kind: &str) -> bool {
+    matches!(
+        kind,
+        "grief" | "abuse" | "breakup" | "hurt" | "miss" | "love" | "even"
+    )
 }
 
 /// The section to speak from, out of everything found.
@@ -95,7 +108,12 @@ pub(super) fn choose(found: &[Found]) -> (Option<&'static str>, State) {
         .filter(|f| f.state == State::Now)
         .max_by_key(|f| weight(f.kind));
     if let Some(hit) = now {
-        return (Some(hit.kind), State::Now);
+        let kind = if hit.kind == "flutter" {
+            "anxious"
+        } else {
+            hit.kind
+        };
+        return (Some(kind), State::Now);
     }
     let of = |state| found.iter().rfind(|f| f.state == state);
     if let Some(hit) = of(State::Another) {

@@ -12,13 +12,26 @@ use unicode_normalization::UnicodeNormalization;
 pub(super) struct Compact {
     pub(super) chars: Vec<char>,
     starts: Vec<bool>,
+    /// Which characters may be there at all, folded into 1024 bits: most cues end here.
+    seen: [u64; 16],
+}
+
+/// The place of a character among the bits of `Compact::seen`.
+fn bit(c: char) -> (usize, u64) {
+    let code = u32::from(c);
+    ((code >> 6) as usize % 16, 1 << (code % 64))
 }
 
 impl Compact {
     pub(super) fn new(text: &str) -> Self {
         let (mut chars, mut starts, mut fresh) = (Vec::new(), Vec::new(), true);
-        for c in text.nfc().flat_map(char::to_lowercase) {
-            if matches!(
+        let mut letters = text.nfc().flat_map(char::to_lowercase).peekable();
+        while let Some(c) = letters.next() {
+            if c == 'ㅎ' && letters.peek() == Some(&'ㅇ') {
+                // A greeting, not laughter.
+                chars.push(c);
+                starts.push(std::mem::take(&mut fresh));
+            } else if matches!(
                 c,
                 '\'' | '’' | '‘' | '`' | '\u{200b}'..='\u{200f}' | '\u{2060}' | '\u{feff}'
             ) || matches!(c, 'ㅠ' | 'ㅜ' | 'ㅋ' | 'ㅎ')
@@ -32,7 +45,16 @@ impl Compact {
                 fresh = true;
             }
         }
-        Self { chars, starts }
+        let mut seen = [0; 16];
+        for &c in &chars {
+            let (word, mask) = bit(c);
+            seen[word] |= mask;
+        }
+        Self {
+            chars,
+            starts,
+            seen,
+        }
     }
 
     pub(super) fn len(&self) -> usize {
@@ -69,16 +91,26 @@ impl Compact {
         let end = at + cue.chars.len();
         end <= self.len()
             && self.chars[at..end] == cue.chars[..]
-            && (!cue.start || self.starts_word(at))
-            && (!cue.end || self.starts_word(end))
+            && !(cue.edges.joined && self.starts_word(at + 1))
+            && (!cue.edges.start || self.starts_word(at))
+            && (!cue.edges.end || self.starts_word(end))
     }
 
     /// Where `cue` stands in this text.
     pub(super) fn find<'a>(&'a self, cue: &'a Cue) -> impl Iterator<Item = usize> + 'a {
-        let places = if cue.whole { 0..1 } else { 0..self.len() };
-        places.filter(move |&at| {
-            (!cue.whole || self.len() == cue.chars.len()) && self.matches_at(cue, at)
-        })
+        let possible = cue.chars.iter().all(|&c| {
+            let (word, mask) = bit(c);
+            self.seen[word] & mask != 0
+        });
+        let places = match cue.place {
+            _ if !possible => 0..0,
+            Place::Anywhere => 0..self.len(),
+            Place::AtTheEnd => self.len().saturating_sub(cue.len())..self.len(),
+            Place::Whole if self.len() != cue.len() => 0..0,
+            Place::Whole => 0..1,
+        };
+        places
+            .filter(move |&at| self.chars.get(at) == cue.chars.first() && self.matches_at(cue, at))
     }
 
     /// Whether any of the cues stands in this text.
@@ -91,13 +123,29 @@ impl Compact {
 #[derive(Debug)]
 pub(super) struct Cue {
     pub(super) chars: Vec<char>,
-    start: bool,
-    end: bool,
-    whole: bool,
+    edges: Edges,
+    place: Place,
     /// A past form that speaks of now (`지쳤어`).
     pub(super) lasting: bool,
     /// A feeling whose `이/가` noun is its object (`엄마가 미워`).
     pub(super) of_object: bool,
+}
+
+/// Which ends of a cue must be word edges.
+#[derive(Debug, Clone, Copy)]
+struct Edges {
+    start: bool,
+    end: bool,
+    /// So short that it may not lie across two words.
+    joined: bool,
+}
+
+/// Where in a message a cue may stand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Place {
+    Anywhere,
+    AtTheEnd,
+    Whole,
 }
 
 impl Cue {
@@ -113,21 +161,34 @@ impl Cue {
 
     /// A cue that must begin a word.
     pub(super) fn at_word_start(surface: &str) -> Option<Self> {
-        Self::parse(surface, false).map(|cue| Self { start: true, ..cue })
+        Self::parse(surface, false).map(|cue| Self {
+            edges: Edges {
+                start: true,
+                ..cue.edges
+            },
+            ..cue
+        })
     }
 
-    /// Reads one cue: `^` at a word start, `$` at a word end, `=` the whole text, `!` lasting,
+    /// Reads one cue: `^` at a word start, `$` at a word end, `=` the whole text, `#` at its end, `!` lasting,
     /// `@` of an object. With `by_word`, both edges must be word edges unless `*` stands there.
     fn parse(raw: &str, by_word: bool) -> Option<Self> {
         let has = |mark: char| raw.contains(mark);
         let chars: Vec<char> = raw.chars().filter(|c| c.is_alphanumeric()).collect();
         (!chars.is_empty()).then(|| Self {
-            chars,
-            start: has('^') || (by_word && !raw.starts_with('*')),
-            end: has('$') || (by_word && !raw.ends_with('*')),
-            whole: has('='),
+            edges: Edges {
+                start: has('^') || (by_word && !raw.starts_with('*')),
+                end: has('$') || (by_word && !raw.ends_with('*')),
+                joined: chars.len() == 2 && !raw.contains(' '),
+            },
+            place: match () {
+                () if has('=') => Place::Whole,
+                () if has('#') => Place::AtTheEnd,
+                () => Place::Anywhere,
+            },
             lasting: has('!'),
             of_object: has('@'),
+            chars,
         })
     }
 }
@@ -181,6 +242,20 @@ pub(super) fn clauses(text: &str) -> impl Iterator<Item = &str> {
 pub(super) fn is_hangul(c: char) -> bool {
     matches!(c, '\u{ac00}'..='\u{d7a3}' | '\u{1100}'..='\u{11ff}' | '\u{3131}'..='\u{318e}'
         | '\u{a960}'..='\u{a97f}' | '\u{d7b0}'..='\u{d7ff}' | '\u{ffa1}'..='\u{ffdc}')
+}
+
+/// The beginning and the end of a very long text: enough to tell its feeling by.
+pub(super) fn gist(text: &str) -> std::borrow::Cow<'_, str> {
+    const HEAD: usize = 3_000;
+    const TAIL: usize = 6_000;
+    if text.len() <= HEAD + TAIL {
+        return text.into();
+    }
+    let (head, tail) = (
+        text.floor_char_boundary(HEAD),
+        text.ceil_char_boundary(text.len() - TAIL),
+    );
+    format!("{}\n{}", &text[..head], &text[tail..]).into()
 }
 
 /// A small stable hash: the same words give the same choice on every machine.

@@ -67,8 +67,8 @@ impl App {
         self.gate.assess(words, &[])
     }
 
-    /// The `safety` frame of an assessment; `None` below elevated.
-    pub fn safety_frame(&self, words: &str, assessment: &Assessment) -> Option<ServerFrame> {
+    /// What somebody in danger is shown; `None` below elevated.
+    pub fn safety(&self, words: &str, assessment: &Assessment) -> Option<Safety> {
         if assessment.tier < Tier::Elevated {
             return None;
         }
@@ -83,18 +83,21 @@ impl App {
             })
             .collect();
         let message = safety::message(assessment.tier, &assessment.categories, lang).to_owned();
-        Some(ServerFrame::Safety {
-            safety: Safety {
-                tier: assessment.tier.as_str().to_owned(),
-                message,
-                resources,
-            },
+        Some(Safety {
+            tier: assessment.tier.as_str().to_owned(),
+            message,
+            resources,
         })
     }
 
     /// Watches the turns of a session. [`Self::leave`] when done.
     pub fn subscribe(&self, session_id: SessionId) -> Subscription {
         self.live.subscribe(session_id)
+    }
+
+    /// The running turn of a session.
+    pub fn running(&self, session_id: SessionId) -> Option<Arc<LiveTurn>> {
+        self.live.running(session_id)
     }
 
     /// Ends a subscription, after its receiver was dropped.
@@ -276,6 +279,12 @@ impl App {
     pub fn running_turns(&self) -> usize {
         self.turns.len()
     }
+}
+
+/// Whether the words of a refused [`App::say`] are stored: where the database did not answer nobody
+/// knows, and sending the same `message_id` again will tell.
+pub fn stored_after(refusal: &Error) -> Option<bool> {
+    (!matches!(refusal.code(), ErrorCode::Unavailable | ErrorCode::Internal)).then_some(false)
 }
 
 /// The frames that end the turn of a stored step.

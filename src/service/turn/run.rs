@@ -274,10 +274,10 @@ fn assess_together(app: &App, turn: &LiveTurn, brief: &Brief, history: &[Exchang
 
 /// What a person in danger gets before the model has said a word.
 fn take_care(app: &App, turn: &LiveTurn, brief: &Brief, assessment: &Assessment) {
-    let Some(frame) = app.safety_frame(&turn.user_input, assessment) else {
+    let Some(safety) = app.safety(&turn.user_input, assessment) else {
         return;
     };
-    turn.tell(frame);
+    turn.tell(ServerFrame::Safety { safety });
     let lang = Lang::detect(&turn.user_input);
     let country = &app.config.safety.country;
     let first = if assessment.tier == Tier::Imminent {

@@ -1,0 +1,196 @@
+//! The command line.
+//!
+//! Owns the commands and how they end: output on stdout, everything else on stderr, exit code 0
+//! for success, 1 for failure, 2 for wrong usage or configuration. One file a subcommand; the
+//! wiring of the whole program is in [`wiring`]. Invariants: a password never stands in argv;
+//! nothing is destroyed without asking; a reader that goes away is no error.
+
+mod chat;
+mod chat_screen;
+mod config;
+mod logins;
+mod migrate;
+mod once;
+mod prompt;
+mod serve;
+mod terminal;
+mod user;
+mod wiring;
+
+use crate::client::ClientError;
+use crate::domain::{Error, ErrorCode};
+use clap::{Args, Parser, Subcommand};
+use std::fmt;
+use std::io::{self, Write as _};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// 감정 대화 백엔드 · A self-hosted emotion-chat backend.
+#[derive(Debug, Parser)]
+#[command(version, propagate_version = true, max_term_width = 100)]
+struct Cli {
+    #[command(flatten)]
+    global: Global,
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// Options of every command.
+#[derive(Debug, Args)]
+pub(crate) struct Global {
+    /// The configuration file. Default: ./config.toml, then /etc/deepme/config.toml, if there.
+    #[arg(long, global = true, env = "DEEPME_CONFIG", value_name = "FILE")]
+    config: Option<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Serve REST and WebSocket until SIGTERM.
+    #[command(after_help = serve::HELP)]
+    Serve(serve::Serve),
+    /// Talk in the terminal with a server, or with one started on the spot.
+    #[command(after_help = chat::HELP)]
+    Chat(chat::Chat),
+    /// Look after accounts.
+    #[command(after_help = user::HELP)]
+    User(user::User),
+    /// Look after the prompts that the model is given.
+    #[command(after_help = prompt::HELP)]
+    Prompt(prompt::Prompt),
+    /// Show or update the schema of the database.
+    #[command(after_help = migrate::HELP)]
+    Migrate(migrate::Migrate),
+    /// Check or show the configuration.
+    #[command(after_help = config::HELP)]
+    Config(config::Config),
+}
+
+/// Why a command failed.
+#[derive(Debug)]
+pub(crate) enum CliError {
+    /// By the rules of the house.
+    Domain(Error),
+    /// At a server.
+    Client(ClientError),
+    /// At a file, a pipe or the terminal.
+    Io(io::Error),
+    /// By what the user asked for.
+    Usage(String),
+    /// It has been said already.
+    Silent,
+}
+
+type Result<T = ()> = std::result::Result<T, CliError>;
+
+impl From<Error> for CliError {
+    fn from(error: Error) -> Self {
+        Self::Domain(error)
+    }
+}
+
+impl From<ClientError> for CliError {
+    fn from(error: ClientError) -> Self {
+        Self::Client(error)
+    }
+}
+
+impl From<io::Error> for CliError {
+    fn from(error: io::Error) -> Self {
+        Self::Io(error)
+    }
+}
+
+impl fmt::Display for CliError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Domain(error) => {
+                write!(f, "{error}")?;
+                let causes = error.causes();
+                if causes.is_empty() || error.message().contains(&causes) {
+                    Ok(())
+                } else {
+                    write!(f, " ({causes})")
+                }
+            }
+            Self::Client(error) => write!(f, "{error}"),
+            Self::Io(error) => write!(f, "{error}"),
+            Self::Usage(text) => f.write_str(text),
+            Self::Silent => Ok(()),
+        }
+    }
+}
+
+impl CliError {
+    fn exit_code(&self) -> u8 {
+        match self {
+            Self::Io(error) if error.kind() == io::ErrorKind::BrokenPipe => 0,
+            Self::Domain(error) if error.code() == ErrorCode::Config => 2,
+            Self::Usage(_) => 2,
+            _ => 1,
+        }
+    }
+}
+
+/// Runs the command that the process was called with.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let Err(error) = run(cli) else {
+        return ExitCode::SUCCESS;
+    };
+    let code = error.exit_code();
+    if code != 0 && !matches!(error, CliError::Silent) {
+        let _ = writeln!(io::stderr(), "deepme: {error}");
+    }
+    ExitCode::from(code)
+}
+
+fn run(cli: Cli) -> Result {
+    let global = cli.global;
+    match cli.command {
+        Command::Serve(command) => serve::run(&global, command),
+        Command::Chat(command) => chat::run(&global, command),
+        Command::User(command) => user::run(&global, command),
+        Command::Prompt(command) => prompt::run(&global, command),
+        Command::Migrate(command) => migrate::run(&global, command),
+        Command::Config(command) => config::run(&global, &command),
+    }
+}
+
+/// A line on stdout.
+fn say(line: impl fmt::Display) -> Result {
+    writeln!(io::stdout(), "{line}")?;
+    Ok(())
+}
+
+/// A value as JSON on stdout.
+fn say_json(value: &serde_json::Value) -> Result {
+    say(format_args!("{value:#}"))
+}
+
+/// A line on stderr, for what is about the output and not part of it.
+fn note(line: impl fmt::Display) -> Result {
+    writeln!(io::stderr(), "{line}")?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn the_commands_are_well_formed_and_each_has_an_example() {
+        let command = super::Cli::command();
+        command.clone().debug_assert();
+        for sub in command.get_subcommands() {
+            let help = sub
+                .get_after_help()
+                .map(ToString::to_string)
+                .unwrap_or_default();
+            assert!(
+                help.contains(&format!("deepme {}", sub.get_name())),
+                "{} has no example",
+                sub.get_name()
+            );
+        }
+    }
+}

@@ -1,0 +1,132 @@
+//! `deepme serve`.
+
+use super::{Global, Result, note, wiring};
+use crate::config::Config;
+use crate::domain::{Error, ErrorCode};
+use crate::http;
+use clap::Args;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+
+pub(super) const HELP: &str = "Examples:
+  deepme serve                                  on 127.0.0.1:8000, data under ./data
+  OPENAI_API_KEY=sk-… deepme serve              with OpenAI
+  OPENAI_BASE_URL=http://127.0.0.1:11434/v1 OPENAI_MODEL=gemma3:12b deepme serve
+  deepme serve --listen 127.0.0.1:9000";
+
+/// Options of `serve`.
+#[derive(Debug, Args)]
+pub(super) struct Serve {
+    /// Address and port to listen on, instead of the configured one.
+    #[arg(long, value_name = "ADDRESS")]
+    listen: Option<SocketAddr>,
+}
+
+pub(super) fn run(global: &Global, command: Serve) -> Result {
+    let mut config = wiring::config(global)?;
+    if let Some(listen) = command.listen {
+        config.server.listen = listen;
+    }
+    wiring::log(&config)?;
+    wiring::block_on(async move {
+        let stop = CancellationToken::new();
+        let server = Server::start(config).await?;
+        note(format_args!("{}", server.greeting))?;
+        // Not running under systemd is no error.
+        let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
+        let signals = tokio::spawn(watch_signals(stop.clone()));
+        let outcome = server.run(stop).await;
+        signals.abort();
+        note("deepme has stopped")?;
+        outcome
+    })
+}
+
+/// A server that is bound and ready; [`Self::run`] serves.
+pub(super) struct Server {
+    pub(super) app: Arc<crate::service::App>,
+    pub(super) address: SocketAddr,
+    pub(super) greeting: String,
+    listener: TcpListener,
+    _lock: std::fs::File,
+}
+
+impl Server {
+    /// Opens everything and binds the port.
+    pub(super) async fn start(config: Config) -> Result<Self> {
+        let listen = config.server.listen;
+        // Bound first: a port in use must not cost a migration.
+        let listener = TcpListener::bind(listen).await.map_err(|e| {
+            Error::new(ErrorCode::Config, format!("cannot listen on {listen}: {e}")).with_source(e)
+        })?;
+        let address = listener.local_addr()?;
+        let (models, hosts) = wiring::models(&config)?;
+        let url = config.database.url.clone();
+        let file = wiring::database_file(&config)?;
+        let opened = tokio::task::spawn_blocking(move || {
+            let store = wiring::store(&config)?;
+            let lock = wiring::lock(&file)?;
+            Ok::<_, super::CliError>((wiring::app(config, store, models)?, lock))
+        });
+        let (app, lock) = opened.await.map_err(Error::internal)??;
+        // The lock says that nobody else can be running a turn.
+        app.close_orphans(true).await?;
+        let schema = app.schema_version().await?;
+        let greeting = format!(
+            "deepme {} on http://{address} (API description at http://{address}/docs)\n\
+             database: {url} (schema {schema})\n\
+             people's words are read by: {}",
+            env!("CARGO_PKG_VERSION"),
+            hosts.join(", then ")
+        );
+        Ok(Self {
+            app,
+            address,
+            greeting,
+            listener,
+            _lock: lock,
+        })
+    }
+
+    /// Serves until `stop` fires and the drain is over.
+    pub(super) async fn run(self, stop: CancellationToken) -> Result {
+        let sweeping = tokio::spawn({
+            let app = Arc::clone(&self.app);
+            async move { app.sweep().await }
+        });
+        let outcome = http::serve(self.app, self.listener, stop).await;
+        sweeping.abort();
+        Ok(outcome?)
+    }
+}
+
+/// The first SIGTERM or SIGINT drains, the second ends at once.
+async fn watch_signals(stop: CancellationToken) {
+    let Ok((mut term, mut int)) = signals() else {
+        tracing::error!("cannot watch for signals");
+        return;
+    };
+    let next = async |term: &mut Signal, int: &mut Signal| {
+        tokio::select! {
+            _ = term.recv() => "SIGTERM",
+            _ = int.recv() => "SIGINT",
+        }
+    };
+    let name = next(&mut term, &mut int).await;
+    tracing::info!(signal = name, "draining; once more ends at once");
+    let _ = sd_notify::notify(&[sd_notify::NotifyState::Stopping]);
+    stop.cancel();
+    let name = next(&mut term, &mut int).await;
+    tracing::warn!(signal = name, "ending at once");
+    std::process::exit(1);
+}
+
+fn signals() -> std::io::Result<(Signal, Signal)> {
+    Ok((
+        signal(SignalKind::terminate())?,
+        signal(SignalKind::interrupt())?,
+    ))
+}

@@ -1,0 +1,135 @@
+//! `deepme user`.
+
+use super::terminal::PasswordFrom;
+use super::{Global, Result, say, say_json, wiring};
+use crate::domain::user;
+use clap::{Args, Subcommand};
+
+pub(super) const HELP: &str = "Examples:
+  deepme user add --name 지우 --email jiwoo@example.com
+  deepme user add --name 지우 --email jiwoo@example.com --password-file secret.txt
+  deepme user list --json
+  deepme user show jiwoo@example.com";
+
+/// Options of `user`.
+#[derive(Debug, Args)]
+pub(super) struct User {
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(Debug, Subcommand)]
+enum Action {
+    /// Make an account. The password is asked for.
+    Add {
+        /// What the person wants to be called.
+        #[arg(long)]
+        name: String,
+        /// Their e-mail address.
+        #[arg(long)]
+        email: String,
+        #[command(flatten)]
+        password: PasswordFrom,
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// List the accounts, newest first.
+    List {
+        /// At most so many.
+        #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+        limit: u32,
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Show an account.
+    Show {
+        /// Its e-mail address or id.
+        user: String,
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+pub(super) fn run(global: &Global, command: User) -> Result {
+    let app = wiring::admin_app(global)?;
+    wiring::block_on(async move {
+        match command.action {
+            Action::Add {
+                name,
+                email,
+                password,
+                json,
+            } => {
+                // What is wrong is said before the password is asked for.
+                user::name(&name)?;
+                user::Email::parse(&email)?;
+                let password = password.read("password (10 to 128 characters)", true)?;
+                let user = app.register(&name, &email, &password).await?;
+                if json {
+                    say_json(&as_json(&user))
+                } else {
+                    say(format_args!("{}  {}", user.user_id, user.email.as_str()))
+                }
+            }
+            Action::List { limit, json } => {
+                let users = app.users(None, limit).await?;
+                if json {
+                    return say_json(&users.iter().map(as_json).collect());
+                }
+                for user in &users {
+                    let disabled = if user.disabled_at.is_some() {
+                        "  (disabled)"
+                    } else {
+                        ""
+                    };
+                    say(format_args!(
+                        "{}  {}  {}  {}{disabled}",
+                        user.user_id,
+                        user.created_at,
+                        user.email.as_str(),
+                        user.name
+                    ))?;
+                }
+                Ok(())
+            }
+            Action::Show { user, json } => {
+                let user = app.find_user(&user).await?;
+                let sessions = app.sessions(user.user_id, None, None).await?.len();
+                let mut value = as_json(&user);
+                if let Some(object) = value.as_object_mut() {
+                    object.insert("sessions".to_owned(), sessions.into());
+                }
+                if json {
+                    return say_json(&value);
+                }
+                say(format_args!(
+                    "user_id:    {}\nname:       {}\nemail:      {}",
+                    user.user_id,
+                    user.name,
+                    user.email.as_str()
+                ))?;
+                say(format_args!(
+                    "created_at: {}\nsessions:   {sessions}",
+                    user.created_at
+                ))?;
+                match user.disabled_at {
+                    Some(since) => say(format_args!("disabled:   since {since}")),
+                    None => Ok(()),
+                }
+            }
+        }
+    })
+}
+
+fn as_json(user: &user::User) -> serde_json::Value {
+    serde_json::json!({
+        "user_id": user.user_id,
+        "name": user.name,
+        "email": user.email.as_str(),
+        "created_at": user.created_at,
+        "disabled_at": user.disabled_at,
+    })
+}

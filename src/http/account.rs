@@ -1,0 +1,107 @@
+//! `/register`, `/login`, `/change-password`, `/me`.
+
+use super::Surface;
+use super::extract::{Body, Caller};
+use super::problem::Failure;
+use crate::service::account::Login;
+use crate::wire::rest::{
+    ChangePasswordRequest, LoginBody, LoginRequest, Problem, RegisterRequest, Secret, UserBody,
+};
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+
+impl From<Login> for LoginBody {
+    fn from(login: Login) -> Self {
+        Self {
+            access_token: Secret(login.access_token),
+            token_type: "bearer".to_owned(),
+            expires_in: login.expires_in.as_secs(),
+            user_id: login.user_id,
+        }
+    }
+}
+
+/// Make an account.
+#[utoipa::path(
+    post, path = "/register", tag = "accounts", request_body = RegisterRequest, security(()),
+    responses(
+        (status = 201, body = UserBody),
+        (status = 400, body = Problem, content_type = "application/problem+json"),
+        (status = 409, description = "The address has an account", body = Problem, content_type = "application/problem+json"),
+        (status = 422, body = Problem, content_type = "application/problem+json"),
+    )
+)]
+pub(super) async fn register(
+    State(surface): State<Surface>,
+    Body(request): Body<RegisterRequest>,
+) -> Result<(StatusCode, Json<UserBody>), Failure> {
+    let user = surface
+        .app
+        .register(&request.name, &request.email, &request.password.0)
+        .await?;
+    Ok((StatusCode::CREATED, Json(user.into())))
+}
+
+/// Get an access token.
+#[utoipa::path(
+    post, path = "/login", tag = "accounts", request_body = LoginRequest, security(()),
+    responses(
+        (status = 200, body = LoginBody),
+        (status = 400, body = Problem, content_type = "application/problem+json"),
+        (status = 401, description = "The address or the password is wrong", body = Problem, content_type = "application/problem+json"),
+        (status = 422, body = Problem, content_type = "application/problem+json"),
+    )
+)]
+pub(super) async fn login(
+    State(surface): State<Surface>,
+    Body(request): Body<LoginRequest>,
+) -> Result<Json<LoginBody>, Failure> {
+    Ok(Json(
+        surface
+            .app
+            .login(&request.email, request.password.0.into())
+            .await?
+            .into(),
+    ))
+}
+
+/// Replace the password. All earlier tokens are void; the answer has a new one.
+#[utoipa::path(
+    post, path = "/change-password", tag = "accounts", request_body = ChangePasswordRequest,
+    responses(
+        (status = 200, body = LoginBody),
+        (status = 400, body = Problem, content_type = "application/problem+json"),
+        (status = 401, description = "No valid token, or the current password is wrong", body = Problem, content_type = "application/problem+json"),
+        (status = 422, body = Problem, content_type = "application/problem+json"),
+    )
+)]
+pub(super) async fn change_password(
+    State(surface): State<Surface>,
+    caller: Caller,
+    Body(request): Body<ChangePasswordRequest>,
+) -> Result<Json<LoginBody>, Failure> {
+    let current = request.current_password.0.into();
+    Ok(Json(
+        surface
+            .app
+            .change_password(caller.user_id(), current, &request.new_password.0)
+            .await?
+            .into(),
+    ))
+}
+
+/// Your account.
+#[utoipa::path(
+    get, path = "/me", tag = "accounts",
+    responses(
+        (status = 200, body = UserBody),
+        (status = 401, body = Problem, content_type = "application/problem+json"),
+    )
+)]
+pub(super) async fn me(
+    State(surface): State<Surface>,
+    caller: Caller,
+) -> Result<Json<UserBody>, Failure> {
+    Ok(Json(surface.app.user(caller.user_id()).await?.into()))
+}

@@ -1,0 +1,177 @@
+//! The network surface: REST, the WebSocket endpoint, documentation.
+//!
+//! Owns the routes and what every answer has in common (request ids, headers, problem bodies); the
+//! handlers stand in the submodules and only translate. Called by the command line through
+//! [`serve`]. Invariants: every route but the listed open ones wants a bearer token; every error
+//! is `application/problem+json`; the path is logged, never the query.
+
+mod accept;
+mod account;
+mod docs;
+mod emotion;
+mod extract;
+mod health;
+mod linger;
+mod page;
+mod problem;
+mod prompt;
+mod socket;
+mod upgrade;
+
+use crate::service::App;
+use axum::Router;
+use axum::extract::{Request, State};
+use axum::http::header::{
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
+};
+use axum::http::{HeaderName, HeaderValue, StatusCode};
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Response};
+use problem::Failure;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::TcpListener;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+/// What the handlers share.
+#[derive(Clone)]
+struct Surface {
+    app: Arc<App>,
+    /// Every open socket, so that a drain can wait for them: hyper forgets a connection once it is
+    /// upgraded.
+    sockets: TaskTracker,
+}
+
+/// Serves until `stop` fires, then lets turns finish within the configured deadline, tells every
+/// socket, and returns once all connections have ended or the time is up.
+pub async fn serve(
+    app: Arc<App>,
+    listener: TcpListener,
+    stop: CancellationToken,
+) -> std::io::Result<()> {
+    let surface = Surface {
+        app: Arc::clone(&app),
+        sockets: TaskTracker::new(),
+    };
+    let settings = accept::Settings {
+        connections: app.config().limits.connections,
+        request_head: Duration::from_secs(app.config().server.request_seconds),
+    };
+    let accepting =
+        accept::Accepting::start(listener, router(surface.clone()), settings, stop.clone());
+    stop.cancelled().await;
+    app.drain(Duration::from_secs(app.config().server.drain_seconds))
+        .await;
+    // The turns have ended and the sockets know: what is left is their goodbye.
+    surface.sockets.close();
+    if tokio::time::timeout(Duration::from_secs(5), surface.sockets.wait())
+        .await
+        .is_err()
+    {
+        tracing::warn!(
+            sockets = surface.sockets.len(),
+            "sockets did not close in time"
+        );
+    }
+    accepting.finish(Duration::from_secs(2)).await;
+    Ok(())
+}
+
+/// Every REST route and its description.
+fn rest() -> OpenApiRouter<Surface> {
+    OpenApiRouter::with_openapi(docs::description())
+        .routes(routes!(account::register))
+        .routes(routes!(account::login))
+        .routes(routes!(account::change_password))
+        .routes(routes!(account::me))
+        .routes(routes!(prompt::get, prompt::put, prompt::delete))
+        .routes(routes!(emotion::create_session))
+        .routes(routes!(emotion::get_session))
+        .routes(routes!(emotion::list_sessions))
+        .routes(routes!(emotion::end_session))
+        .routes(routes!(emotion::generate))
+        .routes(routes!(emotion::list_steps))
+        .routes(routes!(health::ready))
+        .routes(routes!(health::ready_too))
+        .routes(routes!(health::live))
+}
+
+/// The OpenAPI description of the REST surface, as JSON.
+pub fn openapi_json() -> String {
+    let (_, api) = rest().split_for_parts();
+    api.to_pretty_json().unwrap_or_default()
+}
+
+fn router(surface: Surface) -> Router {
+    let (rest, api) = rest().split_for_parts();
+    rest.route("/ws/emotion", axum::routing::get(upgrade::upgrade))
+        .merge(docs::router(api))
+        .fallback(|| async { Failure::from(crate::domain::Error::not_found("path")) })
+        .method_not_allowed_fallback(|| async {
+            problem::plain(
+                StatusCode::METHOD_NOT_ALLOWED,
+                "this path does not know this method",
+            )
+        })
+        .layer(tower_http::catch_panic::CatchPanicLayer::custom(
+            problem::panicked,
+        ))
+        .layer(middleware::from_fn_with_state(surface.clone(), observe))
+        .with_state(surface)
+}
+
+static REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// Gives every answer a request id and its headers, and logs it.
+async fn observe(State(surface): State<Surface>, request: Request, next: Next) -> Response {
+    let begun = Instant::now();
+    let id = uuid::Uuid::new_v4();
+    let method = request.method().clone();
+    let path = request.uri().path().to_owned();
+    let draining = surface.app.draining().is_cancelled();
+    let quiet = path.starts_with("/health") || path.starts_with("/ws/");
+    let mut response = next.run(request).await;
+    let status = response.status();
+    let headers = response.headers_mut();
+    if let Ok(value) = HeaderValue::try_from(id.to_string()) {
+        headers.insert(REQUEST_ID.clone(), value);
+    }
+    headers
+        .entry(X_CONTENT_TYPE_OPTIONS)
+        .or_insert(HeaderValue::from_static("nosniff"));
+    headers
+        .entry(REFERRER_POLICY)
+        .or_insert(HeaderValue::from_static("no-referrer"));
+    headers
+        .entry(CACHE_CONTROL)
+        .or_insert(HeaderValue::from_static("no-store"));
+    headers
+        .entry(CONTENT_SECURITY_POLICY)
+        .or_insert(HeaderValue::from_static(
+            "default-src 'none'; frame-ancestors 'none'",
+        ));
+    if draining {
+        headers.insert(
+            axum::http::header::CONNECTION,
+            HeaderValue::from_static("close"),
+        );
+    }
+    let ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
+    if status.is_server_error() {
+        tracing::warn!(%id, %method, path, status = status.as_u16(), ms, "request");
+    } else if quiet {
+        tracing::debug!(%id, %method, path, status = status.as_u16(), ms, "request");
+    } else {
+        tracing::info!(%id, %method, path, status = status.as_u16(), ms, "request");
+    }
+    response
+}
+
+/// An answer without a body.
+fn no_content() -> Response {
+    StatusCode::NO_CONTENT.into_response()
+}

@@ -1,0 +1,161 @@
+//! The handshake of `/ws/emotion`: everything that is checked before the upgrade.
+//!
+//! Order (the security checklist fixes it): 503 draining, 426 or 400 no WebSocket, 400 more than
+//! one credential, 401, 403 somebody else's `user_id`, then the upgrade. An unknown or foreign
+//! session is a matter for the open socket. Invariant: nothing is upgraded for nobody.
+
+use super::Surface;
+use super::accept::Place;
+use super::extract;
+use super::linger::Linger;
+use super::problem::{self, Failure};
+use super::socket::{Peer, Socket};
+use crate::domain::{Error, ErrorCode, SessionId};
+use crate::wire::ws::{BEARER_SUBPROTOCOL, SUBPROTOCOL};
+use axum::extract::ws::rejection::WebSocketUpgradeRejection;
+use axum::extract::ws::{WebSocket, WebSocketUpgrade};
+use axum::extract::{Query, State};
+use axum::http::header::SEC_WEBSOCKET_PROTOCOL;
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse as _, Response};
+use axum::{Extension, RequestPartsExt as _};
+use serde::Deserialize;
+
+/// Bytes that a socket may have waiting to be read: 4 KiB costs a fifteenth of the default's memory.
+const READ_BUFFER: usize = 2048;
+/// Bytes that are collected before a write.
+const WRITE_BUFFER: usize = 16 * 1024;
+/// Bytes that may wait for a slow peer inside the library, beside the turn itself.
+const WRITE_MOST: usize = 1 << 20;
+
+/// The query of the seed. What is not known is ignored: old apps send what they like.
+#[derive(Debug, Default, Deserialize)]
+struct Wanted {
+    user_id: Option<String>,
+    session_id: Option<String>,
+}
+
+/// `GET /ws/emotion`
+pub(super) async fn upgrade(
+    State(surface): State<Surface>,
+    headers: HeaderMap,
+    upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
+    request: axum::extract::Request,
+) -> Response {
+    match checked(surface, &headers, upgrade, request).await {
+        Ok(response) | Err(response) => response,
+    }
+}
+
+async fn checked(
+    surface: Surface,
+    headers: &HeaderMap,
+    upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
+    request: axum::extract::Request,
+) -> Result<Response, Response> {
+    let refuse = |error: Error| Failure::from(error).into_response();
+    let (mut parts, _) = request.into_parts();
+    if surface.app.draining().is_cancelled() {
+        let error =
+            Error::new(ErrorCode::Overloaded, "the server is restarting: try again").retry_after(5);
+        return Err(refuse(error));
+    }
+    let upgrade = upgrade.map_err(|rejection| {
+        let status = match rejection.status() {
+            StatusCode::UPGRADE_REQUIRED => StatusCode::UPGRADE_REQUIRED,
+            _ => StatusCode::BAD_REQUEST,
+        };
+        let mut response = problem::plain(
+            status,
+            "this path speaks WebSocket: open it with a WebSocket client",
+        );
+        if status == StatusCode::UPGRADE_REQUIRED {
+            use axum::http::HeaderValue;
+            response.headers_mut().insert(
+                axum::http::header::UPGRADE,
+                HeaderValue::from_static("websocket"),
+            );
+        }
+        response
+    })?;
+    let offers = offers(headers);
+    let token = credential(headers, &offers).map_err(refuse)?;
+    let subject = surface.app.authenticate(token).await.map_err(refuse)?;
+    let wanted = parts
+        .extract::<Query<Wanted>>()
+        .await
+        .map(|Query(wanted)| wanted)
+        .unwrap_or_default();
+    // Anything but one's own id is somebody else's, a malformed one too.
+    if wanted
+        .user_id
+        .is_some_and(|id| id.parse() != Ok(subject.user_id))
+    {
+        return Err(refuse(Error::new(
+            ErrorCode::Forbidden,
+            "this user_id is not the one that you are logged in as",
+        )));
+    }
+    let every_frame = offers.contains(&SUBPROTOCOL);
+    // Old apps send "null" or nothing; what is no id names no session.
+    let session = wanted
+        .session_id
+        .filter(|id| !id.is_empty())
+        .map(|id| id.parse::<SessionId>().ok());
+    let linger = parts
+        .extract::<Extension<Linger>>()
+        .await
+        .map(|Extension(linger)| linger)
+        .unwrap_or_default();
+    let place = parts
+        .extract::<Extension<Place>>()
+        .await
+        .ok()
+        .map(|Extension(place)| place);
+    let peer = Peer {
+        subject,
+        every_frame,
+        session,
+        linger,
+    };
+    let limit = surface.app.config().limits.message_bytes;
+    let tracked = surface.sockets.token();
+    Ok(upgrade
+        .protocols([SUBPROTOCOL])
+        .read_buffer_size(READ_BUFFER)
+        .write_buffer_size(WRITE_BUFFER)
+        .max_write_buffer_size(WRITE_MOST)
+        .max_message_size(limit)
+        .max_frame_size(limit)
+        .on_upgrade(move |ws: WebSocket| async move {
+            Socket::new(surface.app, ws, peer).run().await;
+            drop(place);
+            drop(tracked);
+        }))
+}
+
+/// The subprotocols that the client offers.
+fn offers(headers: &HeaderMap) -> Vec<&str> {
+    headers
+        .get_all(SEC_WEBSOCKET_PROTOCOL)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .map(str::trim)
+        .collect()
+}
+
+/// The one credential of the handshake.
+fn credential<'a>(headers: &'a HeaderMap, offers: &[&'a str]) -> Result<&'a str, Error> {
+    let mut offered = offers
+        .iter()
+        .filter_map(|offer| offer.strip_prefix(BEARER_SUBPROTOCOL));
+    match (extract::bearer(headers)?, offered.next(), offered.next()) {
+        (Some(token), None, None) | (None, Some(token), None) => Ok(token),
+        (None, None, None) => Err(extract::missing_token()),
+        _ => Err(Error::new(
+            ErrorCode::BadFrame,
+            "there must be exactly one credential in the handshake",
+        )),
+    }
+}

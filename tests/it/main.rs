@@ -1,0 +1,15 @@
+//! Everything that is proved through the front door: the real client against a server on port 0.
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
+#![expect(
+    unreachable_pub,
+    reason = "one binary, many modules: what they share is pub"
+)]
+
+mod support;
+
+mod conversation;

@@ -1,0 +1,293 @@
+//! A server on port 0 with a scripted model and a clock that stands still, and people who talk to it.
+
+use deepme::auth::SystemRandom;
+use deepme::auth::keys::Keys;
+use deepme::client::{Client, ConnectOptions, Event, Socket};
+use deepme::config::Config;
+use deepme::domain::time::ManualClock;
+use deepme::domain::{SessionId, Timestamp, UserId};
+use deepme::llm::ChatModel;
+use deepme::llm::scripted::{Act, Scripted};
+use deepme::service::{App, Parts};
+use deepme::store::sqlite::SqliteStore;
+use deepme::wire::ws::{ClientFrame, ServerFrame, SessionFrame, UserMessage};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+use tempfile::TempDir;
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+/// 2026-11-23T06:46:14Z
+pub const START: Timestamp = Timestamp::from_micros(1_795_416_374_000_000);
+/// Nothing in these tests takes this long unless it is broken.
+pub const PATIENCE: Duration = Duration::from_secs(20);
+pub const PASSWORD: &str = "correct horse battery";
+
+pub struct Server {
+    pub app: Arc<App>,
+    pub model: Arc<Scripted>,
+    pub clock: Arc<ManualClock>,
+    pub address: SocketAddr,
+    pub dir: Arc<TempDir>,
+    pub stop: CancellationToken,
+    pub serving: JoinHandle<std::io::Result<()>>,
+}
+
+/// A person with an account.
+pub struct Person {
+    pub client: Client,
+    pub user_id: UserId,
+    pub token: String,
+    pub email: String,
+}
+
+impl Server {
+    pub async fn start() -> Self {
+        Self::with(|_| ()).await
+    }
+
+    /// A server whose configuration is changed first.
+    pub async fn with(change: impl FnOnce(&mut Config)) -> Self {
+        let mut config = Config::default();
+        change(&mut config);
+        Self::on(Arc::new(tempfile::tempdir().unwrap()), config, None).await
+    }
+
+    /// A server on a directory that may have a database, with these models or the scripted one.
+    pub async fn on(
+        dir: Arc<TempDir>,
+        config: Config,
+        models: Option<Vec<Arc<dyn ChatModel>>>,
+    ) -> Self {
+        let model = Arc::new(Scripted::default());
+        let clock = Arc::new(ManualClock::new(START));
+        let store = SqliteStore::open(&dir.path().join("data/t.db"), &*clock).unwrap();
+        let keys = Keys::load_or_create(&dir.path().join("data/token.key"), &SystemRandom).unwrap();
+        let app = App::new(Parts {
+            config,
+            store: Arc::new(store),
+            models: models.unwrap_or_else(|| vec![Arc::clone(&model) as Arc<dyn ChatModel>]),
+            keys,
+            clock: Arc::<ManualClock>::clone(&clock),
+            random: Arc::new(SystemRandom),
+        })
+        .unwrap();
+        app.close_orphans(true).await.unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let stop = CancellationToken::new();
+        let serving = tokio::spawn(deepme::http::serve(
+            Arc::clone(&app),
+            listener,
+            stop.clone(),
+        ));
+        Self {
+            app,
+            model,
+            clock,
+            address,
+            dir,
+            stop,
+            serving,
+        }
+    }
+
+    pub fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// Somebody who is not logged in.
+    pub fn stranger(&self) -> Client {
+        Client::new(&self.url()).unwrap()
+    }
+
+    /// Somebody with an account, through the front door.
+    pub async fn person(&self, name: &str) -> Person {
+        let email = format!("{name}@example.com");
+        let stranger = self.stranger();
+        let user = stranger.register(name, &email, PASSWORD).await.unwrap();
+        let login = stranger.login(&email, PASSWORD).await.unwrap();
+        let token = login.access_token.0;
+        Person {
+            client: stranger.with_token(&token).unwrap(),
+            user_id: user.user_id,
+            token,
+            email,
+        }
+    }
+
+    /// Adds the script of the next answer.
+    pub fn script(&self, script: Vec<Act>) {
+        self.model.add(script);
+    }
+
+    pub fn database(&self) -> PathBuf {
+        self.dir.path().join("data/t.db")
+    }
+
+    /// SIGTERM, as it were.
+    pub async fn shut_down(self) {
+        self.stop.cancel();
+        tokio::time::timeout(PATIENCE, self.serving)
+            .await
+            .expect("the drain ends")
+            .unwrap()
+            .unwrap();
+    }
+}
+
+impl Person {
+    /// A socket and its first frame.
+    pub async fn connect(&self, session_id: Option<SessionId>) -> (Talk, SessionFrame) {
+        self.connect_with(&ConnectOptions {
+            session_id,
+            ..ConnectOptions::default()
+        })
+        .await
+    }
+
+    pub async fn connect_with(&self, options: &ConnectOptions) -> (Talk, SessionFrame) {
+        let mut talk = Talk(self.client.connect(options).await.unwrap());
+        match talk.frame().await {
+            ServerFrame::Session(session) => (talk, session),
+            other => panic!("expected the session frame, got {other:?}"),
+        }
+    }
+}
+
+/// A socket that does not wait for ever.
+pub struct Talk(pub Socket);
+
+/// What a turn looked like from outside.
+#[derive(Debug)]
+pub struct Turn {
+    pub text: String,
+    /// Everything but tokens, the end included.
+    pub frames: Vec<ServerFrame>,
+}
+
+impl Turn {
+    pub fn end(&self) -> &ServerFrame {
+        self.frames.last().unwrap()
+    }
+
+    pub fn done(&self) -> &deepme::wire::ws::Done {
+        match self.end() {
+            ServerFrame::Done(done) => done,
+            other => panic!("expected done, got {other:?}"),
+        }
+    }
+
+    pub fn error(&self) -> &deepme::wire::ws::ErrorFrame {
+        match self.end() {
+            ServerFrame::Error { error } => error,
+            other => panic!("expected an error, got {other:?}"),
+        }
+    }
+
+    pub fn notices(&self) -> Vec<&str> {
+        self.frames
+            .iter()
+            .filter_map(|frame| match frame {
+                ServerFrame::Notice { notice } => Some(notice.code.as_str()),
+                _ => None,
+            })
+            .collect()
+    }
+}
+
+impl Talk {
+    pub async fn event(&mut self) -> Event {
+        tokio::time::timeout(PATIENCE, self.0.next())
+            .await
+            .expect("the server says something")
+    }
+
+    pub async fn frame(&mut self) -> ServerFrame {
+        match self.event().await {
+            Event::Frame(frame) => frame,
+            other => panic!("expected a frame, got {other:?}"),
+        }
+    }
+
+    /// The close code; frames before it are skipped.
+    pub async fn closed(&mut self) -> u16 {
+        loop {
+            if let Event::Closed(code, _) = self.event().await {
+                return code;
+            }
+        }
+    }
+
+    pub async fn send(&mut self, frame: &ClientFrame) {
+        self.0.send(frame).await.unwrap();
+    }
+
+    pub async fn send_text(&mut self, text: &str) {
+        self.0
+            .send_raw(tokio_tungstenite::tungstenite::Message::text(text))
+            .await
+            .unwrap();
+    }
+
+    pub async fn input(&mut self, words: &str) {
+        self.send(&ClientFrame::UserInput(UserMessage {
+            user_input: words.into(),
+            ..UserMessage::default()
+        }))
+        .await;
+    }
+
+    pub async fn message(&mut self, words: &str, message_id: &str, received: Option<u64>) {
+        let message_id = Some(message_id.to_owned());
+        let message = UserMessage {
+            user_input: words.into(),
+            message_id,
+            received,
+            ..UserMessage::default()
+        };
+        self.send(&ClientFrame::UserInput(message)).await;
+    }
+
+    /// The `error` frame that comes next.
+    pub async fn error(&mut self) -> deepme::wire::ws::ErrorFrame {
+        match self.frame().await {
+            ServerFrame::Error { error } => error,
+            other => panic!("expected an error, got {other:?}"),
+        }
+    }
+
+    /// Everything until the turn has ended.
+    pub async fn turn(&mut self) -> Turn {
+        let mut turn = Turn {
+            text: String::new(),
+            frames: Vec::new(),
+        };
+        loop {
+            match self.frame().await {
+                ServerFrame::Token { token } => turn.text.push_str(&token),
+                frame @ (ServerFrame::Done(_) | ServerFrame::Error { .. }) => {
+                    turn.frames.push(frame);
+                    return turn;
+                }
+                frame => turn.frames.push(frame),
+            }
+        }
+    }
+
+    /// Tokens until this text is there.
+    pub async fn text(&mut self, wanted: &str) {
+        let mut text = String::new();
+        while text != wanted {
+            match self.frame().await {
+                ServerFrame::Token { token } => text.push_str(&token),
+                ServerFrame::Accepted { .. } => {}
+                other => panic!("expected a token, got {other:?}"),
+            }
+            assert!(wanted.starts_with(&text), "got {text:?}");
+        }
+    }
+}

@@ -5,14 +5,20 @@
 use std::sync::LazyLock;
 
 use super::phrase::Phrases;
-use super::read::{FEELINGS, Found, Nouns, Reading, State, choose};
+use super::read::{FEELINGS, Found, Nouns, Reading, State, befalls, choose};
 use super::text::{Compact, Cue, Cues, clauses};
 
-pub(super) static PHRASES: LazyLock<Phrases> =
-    LazyLock::new(|| Phrases::parse(include_str!("en.txt")));
+pub(super) static PHRASES: LazyLock<Phrases> = LazyLock::new(|| {
+    Phrases::parse(&[
+        include_str!("data/en_care.txt"),
+        include_str!("data/en_talk.txt"),
+        include_str!("data/en_feelings.txt"),
+        include_str!("data/en_common.txt"),
+    ])
+});
 pub(super) static CUES: LazyLock<Cues> =
-    LazyLock::new(|| Cues::parse(include_str!("en_cues.txt"), true));
-static NOUNS: LazyLock<Nouns> = LazyLock::new(|| Nouns::parse(include_str!("nouns_en.txt")));
+    LazyLock::new(|| Cues::parse(include_str!("data/en_cues.txt"), true));
+static NOUNS: LazyLock<Nouns> = LazyLock::new(|| Nouns::parse(include_str!("data/en_nouns.txt")));
 
 /// Reads what a person wrote, without regard to the conversation before it.
 pub(super) fn read(words: &str) -> Reading {
@@ -26,7 +32,14 @@ pub(super) fn read(words: &str) -> Reading {
     let ends = |text: &Compact, end: usize| text.starts_word(end);
     let person = NOUNS.find(&all, "person", ends);
     let topic = NOUNS.find(&all, "topic", ends);
-    Reading { kind, whose, person, topic, quote: quote(words), length: all.len() }
+    Reading {
+        kind,
+        whose,
+        person,
+        topic,
+        quote: quote(words),
+        length: all.len(),
+    }
 }
 
 fn hits(clause: &Compact, told_as_past: bool, found: &mut Vec<Found>) {
@@ -34,7 +47,10 @@ fn hits(clause: &Compact, told_as_past: bool, found: &mut Vec<Found>) {
     for kind in FEELINGS {
         for cue in CUES.get(kind) {
             for at in clause.find(cue) {
-                let state = state(clause, at, told_as_past);
+                let state = match state(clause, at, told_as_past) {
+                    State::Another if befalls(kind) => State::Now,
+                    state => state,
+                };
                 spans.push((at, at + cue.len(), Found { kind, state }));
             }
         }
@@ -42,7 +58,10 @@ fn hits(clause: &Compact, told_as_past: bool, found: &mut Vec<Found>) {
     spans.sort_by_key(|(at, end, _)| (usize::MAX - (end - at), *at));
     let mut kept: Vec<(usize, usize, Found)> = Vec::new();
     for span in spans {
-        if kept.iter().all(|(at, end, _)| span.1 <= *at || span.0 >= *end) {
+        if kept
+            .iter()
+            .all(|(at, end, _)| span.1 <= *at || span.0 >= *end)
+        {
             kept.push(span);
         }
     }
@@ -80,9 +99,13 @@ fn state(clause: &Compact, at: usize, told_as_past: bool) -> State {
 pub(super) fn said_of_another(words: &str, cue: &Cue) -> bool {
     let mut places = clauses(words).map(Compact::new).flat_map(|clause| {
         let at: Vec<usize> = clause.find(cue).collect();
-        at.into_iter().map(move |at| of_another(&clause, at)).collect::<Vec<_>>()
+        at.into_iter()
+            .map(move |at| of_another(&clause, at))
+            .collect::<Vec<_>>()
     });
-    places.next().is_some_and(|another| another && places.all(|another| another))
+    places
+        .next()
+        .is_some_and(|another| another && places.all(|another| another))
 }
 
 fn of_another(clause: &Compact, at: usize) -> bool {
@@ -103,12 +126,23 @@ fn quote(words: &str) -> Option<String> {
         .map(|part| part.trim_matches(|c: char| !c.is_ascii_alphanumeric()))
         .rfind(|part| {
             let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, ' ' | '\'' | '’' | ',');
-            (8..=46).contains(&part.len()) && part.split(' ').count() > 2 && part.chars().all(plain) && {
-                let compact = Compact::new(part);
-                !["crisis", "doubt", "swear", "insult", "advice", "fact", "about_you"]
+            (8..=46).contains(&part.len())
+                && part.split(' ').count() > 2
+                && part.chars().all(plain)
+                && {
+                    let compact = Compact::new(part);
+                    ![
+                        "crisis",
+                        "doubt",
+                        "swear",
+                        "insult",
+                        "advice",
+                        "fact",
+                        "about_you",
+                    ]
                     .iter()
                     .any(|name| compact.has(CUES.get(name)))
-            }
+                }
         })
         .map(str::to_owned)
 }

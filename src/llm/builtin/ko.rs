@@ -5,14 +5,20 @@
 use std::sync::LazyLock;
 
 use super::phrase::Phrases;
-use super::read::{FEELINGS, Found, Nouns, Reading, State, choose};
+use super::read::{FEELINGS, Found, Nouns, Reading, State, befalls, choose};
 use super::text::{Compact, Cue, Cues, clauses, is_hangul};
 
-pub(super) static PHRASES: LazyLock<Phrases> =
-    LazyLock::new(|| Phrases::parse(include_str!("ko.txt")));
+pub(super) static PHRASES: LazyLock<Phrases> = LazyLock::new(|| {
+    Phrases::parse(&[
+        include_str!("data/ko_care.txt"),
+        include_str!("data/ko_talk.txt"),
+        include_str!("data/ko_feelings.txt"),
+        include_str!("data/ko_common.txt"),
+    ])
+});
 pub(super) static CUES: LazyLock<Cues> =
-    LazyLock::new(|| Cues::parse(include_str!("ko_cues.txt"), false));
-static NOUNS: LazyLock<Nouns> = LazyLock::new(|| Nouns::parse(include_str!("nouns_ko.txt")));
+    LazyLock::new(|| Cues::parse(include_str!("data/ko_cues.txt"), false));
+static NOUNS: LazyLock<Nouns> = LazyLock::new(|| Nouns::parse(include_str!("data/ko_nouns.txt")));
 
 /// Reads what a person wrote, without regard to the conversation before it.
 pub(super) fn read(words: &str) -> Reading {
@@ -25,7 +31,14 @@ pub(super) fn read(words: &str) -> Reading {
     let (kind, whose) = choose(&found);
     let person = NOUNS.find(&all, "person", noun_ends);
     let topic = NOUNS.find(&all, "topic", noun_ends);
-    Reading { kind, whose, person, topic, quote: quote(words), length: all.len() }
+    Reading {
+        kind,
+        whose,
+        person,
+        topic,
+        quote: quote(words),
+        length: all.len(),
+    }
 }
 
 /// The feelings of one clause, longest cue first where cues overlap.
@@ -37,7 +50,7 @@ fn hits(clause: &Compact, told_as_past: bool, found: &mut Vec<Found>) {
                 let end = at + cue.chars.len();
                 let state = if denied(clause, at, end) {
                     State::Denied
-                } else if !cue.of_object && of_another(clause, at, end) {
+                } else if !cue.of_object && !befalls(kind) && of_another(clause, at, end) {
                     State::Another
                 } else if !cue.lasting && (told_as_past || is_past(clause, at, end)) {
                     State::Past
@@ -51,7 +64,10 @@ fn hits(clause: &Compact, told_as_past: bool, found: &mut Vec<Found>) {
     spans.sort_by_key(|(at, end, _)| (usize::MAX - (end - at), *at));
     let mut kept: Vec<(usize, usize, Found)> = Vec::new();
     for span in spans {
-        if kept.iter().all(|(at, end, _)| span.1 <= *at || span.0 >= *end) {
+        if kept
+            .iter()
+            .all(|(at, end, _)| span.1 <= *at || span.0 >= *end)
+        {
             kept.push(span);
         }
     }
@@ -69,7 +85,10 @@ fn denied(clause: &Compact, at: usize, end: usize) -> bool {
         return false;
     }
     let near = Compact::new(&rest);
-    near.has(CUES.get("negated")) || ["없", "이없", "은없", "도없", "하나없", "하나도없"].iter().any(|n| rest.starts_with(n))
+    near.has(CUES.get("negated"))
+        || ["없", "이없", "은없", "도없", "하나없", "하나도없"]
+            .iter()
+            .any(|n| rest.starts_with(n))
 }
 
 /// `우울했어`, `슬펐어`: the stem's own past, not a past further on in the sentence.
@@ -80,8 +99,10 @@ fn is_past(clause: &Compact, at: usize, end: usize) -> bool {
     };
     (at..end).filter_map(|i| clause.at(i)).any(past)
         || clause.at(end).is_some_and(past)
-        || (matches!(clause.at(end), Some('하' | '스' | '러' | '웠'))
-            && clause.at(end + 1).is_some_and(past))
+        || (matches!(
+            clause.at(end),
+            Some('하' | '스' | '러' | '들' | '드' | '로' | '거')
+        ) && clause.at(end + 1).is_some_and(past))
         || (clause.after(end, 2) == "스러" && clause.at(end + 2).is_some_and(past))
 }
 
@@ -94,7 +115,8 @@ fn of_another(clause: &Compact, at: usize, end: usize) -> bool {
     let tail = Compact::new(&clause.after(end.saturating_sub(1), 5));
     let rest = Compact::new(&clause.after(end, 12));
     if tail.has(CUES.get("show_third")) || rest.has(CUES.get("reported")) {
-        return NOUNS.find(clause, "person", noun_ends).is_some() || tail.has(CUES.get("show_third"));
+        return NOUNS.find(clause, "person", noun_ends).is_some()
+            || tail.has(CUES.get("show_third"));
     }
     NOUNS.last_subject(&before).is_some_and(|after| {
         let between = Compact::new(&before.after(after, usize::MAX));
@@ -106,9 +128,13 @@ fn of_another(clause: &Compact, at: usize, end: usize) -> bool {
 pub(super) fn said_of_another(words: &str, cue: &Cue) -> bool {
     let mut places = clauses(words).map(Compact::new).flat_map(|clause| {
         let at: Vec<usize> = clause.find(cue).collect();
-        at.into_iter().map(move |at| of_another(&clause, at, at + cue.len())).collect::<Vec<_>>()
+        at.into_iter()
+            .map(move |at| of_another(&clause, at, at + cue.len()))
+            .collect::<Vec<_>>()
     });
-    places.next().is_some_and(|another| another && places.all(|another| another))
+    places
+        .next()
+        .is_some_and(|another| another && places.all(|another| another))
 }
 
 /// The compact text with its word edges back.
@@ -129,8 +155,33 @@ fn noun_ends(text: &Compact, end: usize) -> bool {
         || text.at(end).is_none_or(|c| {
             matches!(
                 c,
-                '이' | '가' | '은' | '는' | '을' | '를' | '도' | '만' | '의' | '에' | '한' | '하' | '과' | '와'
-                    | '랑' | '께' | '들' | '님' | '때' | '보' | '로' | '으' | '라' | '야' | '네' | '까' | '부' | '였'
+                '이' | '가'
+                    | '은'
+                    | '는'
+                    | '을'
+                    | '를'
+                    | '도'
+                    | '만'
+                    | '의'
+                    | '에'
+                    | '한'
+                    | '하'
+                    | '과'
+                    | '와'
+                    | '랑'
+                    | '께'
+                    | '들'
+                    | '님'
+                    | '때'
+                    | '보'
+                    | '로'
+                    | '으'
+                    | '라'
+                    | '야'
+                    | '네'
+                    | '까'
+                    | '부'
+                    | '였'
             )
         })
 }
@@ -143,14 +194,24 @@ fn quote(words: &str) -> Option<String> {
         .map(|part| part.trim_end_matches(['ㅠ', 'ㅜ', 'ㅋ', 'ㅎ', ' ']))
         .rfind(|part| {
             let count = part.chars().count();
-            (5..=22).contains(&count)
+            (8..=22).contains(&count)
                 && part.contains(' ')
-                && part.chars().all(|c| c == ' ' || c.is_ascii_alphanumeric() || ('가'..='힣').contains(&c))
+                && part
+                    .chars()
+                    .all(|c| c == ' ' || c.is_ascii_alphanumeric() || ('가'..='힣').contains(&c))
                 && {
                     let compact = Compact::new(part);
-                    !["crisis", "doubt", "swear", "insult", "advice", "fact", "about_you"]
-                        .iter()
-                        .any(|name| compact.has(CUES.get(name)))
+                    ![
+                        "crisis",
+                        "doubt",
+                        "swear",
+                        "insult",
+                        "advice",
+                        "fact",
+                        "about_you",
+                    ]
+                    .iter()
+                    .any(|name| compact.has(CUES.get(name)))
                 }
         })
         .map(str::to_owned)

@@ -7,13 +7,14 @@
 mod compose;
 mod en;
 mod ko;
+mod notice;
 mod phrase;
 mod read;
 #[cfg(test)]
 mod tests;
 mod text;
 
-use compose::Tongue;
+use notice::Tongue;
 
 /// The whole answer. Deterministic: same history and words give the same answer.
 ///
@@ -35,7 +36,13 @@ pub fn reply(earlier: &[(&str, &str)], user_input: &str) -> String {
         },
     };
     let foreign = tongue_of(user_input, earlier) == Speech::Other;
-    compose::answer(&tongue, earlier, user_input, foreign)
+    let disclosed = [&*ko::PHRASES, &*en::PHRASES].into_iter().any(|phrases| {
+        compose::DISCLOSURES
+            .iter()
+            .flat_map(|pool| phrases.get(pool))
+            .any(|line| earlier.iter().any(|(_, answer)| answer.contains(line)))
+    });
+    compose::answer(&tongue, earlier, user_input, foreign, disclosed)
 }
 
 /// Splits an answer into the pieces it is streamed in: word by word, white space kept at the end
@@ -75,10 +82,12 @@ fn tongue_of(words: &str, earlier: &[(&str, &str)]) -> Speech {
     };
     let before = || earlier.iter().rev().find_map(|(words, _)| of(words));
     match of(words) {
-        None => before().filter(|s| *s != Speech::Other).unwrap_or(Speech::English),
-        Some(Speech::English) if words.trim().chars().count() <= 4 => {
-            before().filter(|s| *s == Speech::Korean).unwrap_or(Speech::English)
-        }
+        None => before()
+            .filter(|s| *s != Speech::Other)
+            .unwrap_or(Speech::English),
+        Some(Speech::English) if words.trim().chars().count() <= 4 => before()
+            .filter(|s| *s == Speech::Korean)
+            .unwrap_or(Speech::English),
         Some(speech) => speech,
     }
 }

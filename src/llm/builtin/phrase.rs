@@ -1,6 +1,11 @@
 //! Owns the sentences: the pools read from the data files, Korean particles, filling a slot, and
 //! telling which sentences a session has already heard. Called by `compose`. Invariant: a sentence
 //! with a slot is offered only when the slot can be filled grammatically.
+//!
+//! A data file holds pools: `[kind.say]` reflects, `[kind.reach]` points to a person who can help
+//! and always follows, `[kind.ask]` asks, and never asks if its only line is `-`. Slots are `{}`,
+//! `{이}` and its kin for a noun, and `{q}` for the person's own words. No sentence may stand in
+//! two lines.
 
 use std::collections::BTreeMap;
 
@@ -11,9 +16,9 @@ use super::text;
 pub(super) struct Phrases(BTreeMap<&'static str, Vec<&'static str>>);
 
 impl Phrases {
-    pub(super) fn parse(file: &'static str) -> Self {
+    pub(super) fn parse(files: &[&'static str]) -> Self {
         let mut map: BTreeMap<&'static str, Vec<&'static str>> = BTreeMap::new();
-        for (name, line) in text::sections(file) {
+        for (name, line) in files.iter().flat_map(|file| text::sections(file)) {
             map.entry(name).or_default().push(line);
         }
         Self(map)
@@ -26,7 +31,9 @@ impl Phrases {
 
     #[cfg(test)]
     pub(super) fn iter(&self) -> impl Iterator<Item = (&'static str, &'static str)> {
-        self.0.iter().flat_map(|(name, lines)| lines.iter().map(move |line| (*name, *line)))
+        self.0
+            .iter()
+            .flat_map(|(name, lines)| lines.iter().map(move |line| (*name, *line)))
     }
 }
 
@@ -83,7 +90,9 @@ pub(super) fn fill(line: &str, slots: Slots<'_>) -> Option<String> {
 pub(super) fn heard(line: &str, answer: &str) -> bool {
     let (mut rest, mut tail) = (answer, line);
     while let Some((literal, more)) = tail.split_once('{') {
-        let Some((_, found)) = rest.split_once(literal) else { return false };
+        let Some((_, found)) = rest.split_once(literal) else {
+            return false;
+        };
         rest = found;
         tail = more.split_once('}').map_or("", |(_, after)| after);
     }
@@ -104,7 +113,9 @@ pub(super) fn ranked(
         let lines = phrases.get(pool);
         for i in 0..lines.len() {
             let line = lines[(seed + i) % lines.len()];
-            let Some(text) = fill(line, slots) else { continue };
+            let Some(text) = fill(line, slots) else {
+                continue;
+            };
             match answers.iter().rposition(|answer| heard(line, answer)) {
                 None => fresh.push(text),
                 Some(when) => worn.push((when, text)),

@@ -5,15 +5,41 @@
 use super::text::{self, Compact, Cue};
 
 /// The feelings looked for; where two are equally present the later one in a message wins.
-pub(super) const FEELINGS: [&str; 25] = [
-    "joy", "confident", "eager", "moved", "calm", "bored", "tired", "lonely", "shame", "sad",
-    "frustrated", "confused", "anxious", "angry", "breakup", "miss", "grief", "sleepless", "panic",
-    "hurt", "abuse", "body", "even", "love", "idle",
+pub(super) const FEELINGS: [&str; 26] = [
+    "joy",
+    "confident",
+    "eager",
+    "moved",
+    "calm",
+    "bored",
+    "tired",
+    "lonely",
+    "shame",
+    "sad",
+    "frustrated",
+    "confused",
+    "anxious",
+    "angry",
+    "breakup",
+    "miss",
+    "grief",
+    "sleepless",
+    "panic",
+    "hurt",
+    "abuse",
+    "body",
+    "even",
+    "love",
+    "idle",
+    "flutter",
 ];
 
 /// Whether a feeling is one a person is glad of.
 pub(super) fn is_good(kind: &str) -> bool {
-    matches!(kind, "joy" | "confident" | "eager" | "moved" | "calm" | "past_good" | "other_good")
+    matches!(
+        kind,
+        "joy" | "confident" | "eager" | "moved" | "calm" | "past_good" | "other_good"
+    )
 }
 
 /// Whose a feeling is, and when.
@@ -57,17 +83,35 @@ fn weight(kind: &str) -> u8 {
         "panic" => 8,
         "grief" => 7,
         "breakup" | "hurt" => 5,
+        "flutter" => 1,
         "even" | "love" | "body" | "eager" => 2,
         "confused" | "sleepless" | "calm" => 3,
         _ => 4,
     }
 }
 
+/// Whether a kind speaks of what was done to the person or lost by them, so that a subject other
+/// than "I" does not make it another's (`아빠가 돌아가셨어`, `he hit me`).
+pub(super) fn befalls(kind: &str) -> bool {
+    matches!(
+        kind,
+        "grief" | "abuse" | "breakup" | "hurt" | "miss" | "love" | "even"
+    )
+}
+
 /// The section to speak from, out of everything found.
 pub(super) fn choose(found: &[Found]) -> (Option<&'static str>, State) {
-    let now = found.iter().filter(|f| f.state == State::Now).max_by_key(|f| weight(f.kind));
+    let now = found
+        .iter()
+        .filter(|f| f.state == State::Now)
+        .max_by_key(|f| weight(f.kind));
     if let Some(hit) = now {
-        return (Some(hit.kind), State::Now);
+        let kind = if hit.kind == "flutter" {
+            "anxious"
+        } else {
+            hit.kind
+        };
+        return (Some(kind), State::Now);
     }
     let of = |state| found.iter().rfind(|f| f.state == state);
     if let Some(hit) = of(State::Another) {
@@ -102,7 +146,10 @@ impl Nouns {
     pub(super) fn parse(file: &'static str) -> Self {
         let mut nouns = Vec::new();
         for (section, line) in text::sections(file) {
-            for (surface, said) in line.split(',').filter_map(|pair| pair.trim().split_once('=')) {
+            for (surface, said) in line
+                .split(',')
+                .filter_map(|pair| pair.trim().split_once('='))
+            {
                 nouns.extend(Cue::at_word_start(surface).map(|cue| (section, cue, said)));
             }
         }
@@ -130,7 +177,8 @@ impl Nouns {
             .flat_map(|(_, cue, _)| text.find(cue).map(|at| at + cue.chars.len()))
             .filter_map(|mut end| {
                 end += usize::from(matches!(text.at(end), Some('님' | '들')));
-                let particle = matches!(text.at(end), Some('이' | '가' | '은' | '는' | '도' | '께'));
+                let particle =
+                    matches!(text.at(end), Some('이' | '가' | '은' | '는' | '도' | '께'));
                 particle.then_some(end + 1)
             })
             .max()

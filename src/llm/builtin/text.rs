@@ -17,9 +17,16 @@ pub(super) struct Compact {
 impl Compact {
     pub(super) fn new(text: &str) -> Self {
         let (mut chars, mut starts, mut fresh) = (Vec::new(), Vec::new(), true);
-        for c in text.nfc().flat_map(char::to_lowercase) {
-            if matches!(c, '\'' | '’' | '‘' | '`' | '\u{200b}'..='\u{200f}' | '\u{2060}' | '\u{feff}')
-                || matches!(c, 'ㅠ' | 'ㅜ' | 'ㅋ' | 'ㅎ')
+        let mut letters = text.nfc().flat_map(char::to_lowercase).peekable();
+        while let Some(c) = letters.next() {
+            if c == 'ㅎ' && letters.peek() == Some(&'ㅇ') {
+                // A greeting, not laughter.
+                chars.push(c);
+                starts.push(std::mem::take(&mut fresh));
+            } else if matches!(
+                c,
+                '\'' | '’' | '‘' | '`' | '\u{200b}'..='\u{200f}' | '\u{2060}' | '\u{feff}'
+            ) || matches!(c, 'ㅠ' | 'ㅜ' | 'ㅋ' | 'ㅎ')
             {
                 // Dropped without making a new word.
             } else if c.is_alphanumeric() {
@@ -67,15 +74,18 @@ impl Compact {
         let end = at + cue.chars.len();
         end <= self.len()
             && self.chars[at..end] == cue.chars[..]
-            && (!cue.start || self.starts_word(at))
-            && (!cue.end || self.starts_word(end))
+            && !(cue.chars.len() == 2 && self.starts_word(at + 1))
+            && (!cue.edges.start || self.starts_word(at))
+            && (!cue.edges.end || self.starts_word(end))
     }
 
     /// Where `cue` stands in this text.
     pub(super) fn find<'a>(&'a self, cue: &'a Cue) -> impl Iterator<Item = usize> + 'a {
         let places = if cue.whole { 0..1 } else { 0..self.len() };
         places.filter(move |&at| {
-            (!cue.whole || self.len() == cue.chars.len()) && self.matches_at(cue, at)
+            self.chars.get(at) == cue.chars.first()
+                && (!cue.whole || self.len() == cue.chars.len())
+                && self.matches_at(cue, at)
         })
     }
 
@@ -89,13 +99,20 @@ impl Compact {
 #[derive(Debug)]
 pub(super) struct Cue {
     pub(super) chars: Vec<char>,
-    start: bool,
-    end: bool,
+    edges: Edges,
+    /// It must be the whole message.
     whole: bool,
     /// A past form that speaks of now (`지쳤어`).
     pub(super) lasting: bool,
     /// A feeling whose `이/가` noun is its object (`엄마가 미워`).
     pub(super) of_object: bool,
+}
+
+/// Which ends of a cue must be word edges.
+#[derive(Debug, Clone, Copy)]
+struct Edges {
+    start: bool,
+    end: bool,
 }
 
 impl Cue {
@@ -111,7 +128,13 @@ impl Cue {
 
     /// A cue that must begin a word.
     pub(super) fn at_word_start(surface: &str) -> Option<Self> {
-        Self::parse(surface, false).map(|cue| Self { start: true, ..cue })
+        Self::parse(surface, false).map(|cue| Self {
+            edges: Edges {
+                start: true,
+                ..cue.edges
+            },
+            ..cue
+        })
     }
 
     /// Reads one cue: `^` at a word start, `$` at a word end, `=` the whole text, `!` lasting,
@@ -121,8 +144,10 @@ impl Cue {
         let chars: Vec<char> = raw.chars().filter(|c| c.is_alphanumeric()).collect();
         (!chars.is_empty()).then(|| Self {
             chars,
-            start: has('^') || (by_word && !raw.starts_with('*')),
-            end: has('$') || (by_word && !raw.ends_with('*')),
+            edges: Edges {
+                start: has('^') || (by_word && !raw.starts_with('*')),
+                end: has('$') || (by_word && !raw.ends_with('*')),
+            },
             whole: has('='),
             lasting: has('!'),
             of_object: has('@'),
@@ -138,7 +163,9 @@ impl Cues {
     pub(super) fn parse(file: &'static str, by_word: bool) -> Self {
         let mut map: BTreeMap<&'static str, Vec<Cue>> = BTreeMap::new();
         for (name, line) in sections(file) {
-            let cues = line.split(',').filter_map(|raw| Cue::parse(raw.trim(), by_word));
+            let cues = line
+                .split(',')
+                .filter_map(|raw| Cue::parse(raw.trim(), by_word));
             map.entry(name).or_default().extend(cues);
         }
         Self(map)
@@ -152,28 +179,45 @@ impl Cues {
 /// The lines of a data file, each with the section it stands in; `#` starts a comment line.
 pub(super) fn sections(file: &'static str) -> impl Iterator<Item = (&'static str, &'static str)> {
     let mut name = "";
-    file.lines().map(str::trim).filter(|l| !l.is_empty() && !l.starts_with('#')).filter_map(
-        move |line| {
+    file.lines()
+        .map(str::trim)
+        .filter(|l| !l.is_empty() && !l.starts_with('#'))
+        .filter_map(move |line| {
             if let Some(head) = line.strip_prefix('[').and_then(|l| l.strip_suffix(']')) {
                 name = head;
                 return None;
             }
             Some((name, line))
-        },
-    )
+        })
 }
 
 /// Splits a text into its sentences and comma clauses.
 pub(super) fn clauses(text: &str) -> impl Iterator<Item = &str> {
-    text.split(['.', '!', '?', '\n', ',', ';', '…', '~', '。', '、', '！', '？'])
-        .map(str::trim)
-        .filter(|part| !part.is_empty())
+    text.split([
+        '.', '!', '?', '\n', ',', ';', '…', '~', '。', '、', '！', '？',
+    ])
+    .map(str::trim)
+    .filter(|part| !part.is_empty())
 }
 
 /// A syllable, jamo or conjoining jamo of Hangul.
 pub(super) fn is_hangul(c: char) -> bool {
     matches!(c, '\u{ac00}'..='\u{d7a3}' | '\u{1100}'..='\u{11ff}' | '\u{3131}'..='\u{318e}'
         | '\u{a960}'..='\u{a97f}' | '\u{d7b0}'..='\u{d7ff}' | '\u{ffa1}'..='\u{ffdc}')
+}
+
+/// The beginning and the end of a very long text: enough to tell its feeling by.
+pub(super) fn gist(text: &str) -> std::borrow::Cow<'_, str> {
+    const HEAD: usize = 3_000;
+    const TAIL: usize = 6_000;
+    if text.len() <= HEAD + TAIL {
+        return text.into();
+    }
+    let (head, tail) = (
+        text.floor_char_boundary(HEAD),
+        text.ceil_char_boundary(text.len() - TAIL),
+    );
+    format!("{}\n{}", &text[..head], &text[tail..]).into()
 }
 
 /// A small stable hash: the same words give the same choice on every machine.

@@ -242,8 +242,8 @@ fn after_danger(
         "bye" | "night" | "thanks" => "after_bye",
         _ if text.has(cues.get("joke")) => "after_light",
         "joy" | "eager" | "confident" | "calm" | "greet" | "plain" | "any" | "even"
-        | "past_good" | "wonder" | "bored" | "idle" | "emoji" | "odd" | "yes" | "no" | "dunno"
-        | "dots" | "sigh" | "heart" | "love" | "not_bad" => "after",
+        | "past_good" | "wonder" | "wish" | "bored" | "idle" | "emoji" | "odd" | "yes" | "no"
+        | "dunno" | "dots" | "sigh" | "heart" | "love" | "not_bad" => "after",
         kind => kind,
     }
 }
@@ -315,7 +315,7 @@ fn plain_kind(cues: &Cues, words: &str, text: &Compact, reading: &Reading) -> &'
     let asks = words.trim_end().ends_with(['?', '？']);
     if has("swear") {
         "swear"
-    } else if has("greet") && len <= cap(cues) {
+    } else if has("greet") && len <= 20 {
         "greet"
     } else if has("about_you") && len <= cap(cues) {
         "about_you"
@@ -323,10 +323,12 @@ fn plain_kind(cues: &Cues, words: &str, text: &Compact, reading: &Reading) -> &'
         "fact"
     } else if has("advice") {
         "advice"
-    } else if asks {
+    } else if asks || has("wondering") {
         "wonder"
     } else if words.contains(['ㅠ', 'ㅜ', '😭', '😢']) {
         "cry"
+    } else if has("wish") {
+        "wish"
     } else if reading.person.is_some() {
         "person"
     } else if reading.topic.is_some() {

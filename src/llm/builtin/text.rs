@@ -12,6 +12,14 @@ use unicode_normalization::UnicodeNormalization;
 pub(super) struct Compact {
     pub(super) chars: Vec<char>,
     starts: Vec<bool>,
+    /// Which characters may be there at all, folded into 1024 bits: most cues end here.
+    seen: [u64; 16],
+}
+
+/// The place of a character among the bits of `Compact::seen`.
+fn bit(c: char) -> (usize, u64) {
+    let code = u32::from(c);
+    ((code >> 6) as usize % 16, 1 << (code % 64))
 }
 
 impl Compact {
@@ -37,7 +45,16 @@ impl Compact {
                 fresh = true;
             }
         }
-        Self { chars, starts }
+        let mut seen = [0; 16];
+        for &c in &chars {
+            let (word, mask) = bit(c);
+            seen[word] |= mask;
+        }
+        Self {
+            chars,
+            starts,
+            seen,
+        }
     }
 
     pub(super) fn len(&self) -> usize {
@@ -81,7 +98,15 @@ impl Compact {
 
     /// Where `cue` stands in this text.
     pub(super) fn find<'a>(&'a self, cue: &'a Cue) -> impl Iterator<Item = usize> + 'a {
-        let places = if cue.whole { 0..1 } else { 0..self.len() };
+        let possible = cue.chars.iter().all(|&c| {
+            let (word, mask) = bit(c);
+            self.seen[word] & mask != 0
+        });
+        let places = match (possible, cue.whole) {
+            (false, _) => 0..0,
+            (true, true) => 0..1,
+            (true, false) => 0..self.len(),
+        };
         places.filter(move |&at| {
             self.chars.get(at) == cue.chars.first()
                 && (!cue.whole || self.len() == cue.chars.len())

@@ -48,7 +48,7 @@ fn hits(clause: &Compact, told_as_past: bool, found: &mut Vec<Found>) {
         for cue in CUES.get(kind) {
             for at in clause.find(cue) {
                 let state = match state(clause, at, told_as_past) {
-                    State::Another if befalls(kind) => State::Now,
+                    State::Another if befalls(kind) || cue.of_object => State::Now,
                     state => state,
                 };
                 spans.push((at, at + cue.len(), Found { kind, state }));

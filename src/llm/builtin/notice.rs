@@ -184,6 +184,9 @@ pub(super) fn plan(tongue: &Tongue, session: &Session<'_>, words: &str) -> Plan 
         let kind = plain_kind(cues, words, &text, &reading);
         after_danger(tongue, session, &text, kind, watchful)
     });
+    if kind == "sad" && colour == Some("good") && text.has(cues.get("tears")) {
+        kind = "moved";
+    }
     if kind == "other_bad" && colour == Some("good") {
         kind = "person";
     }
@@ -218,10 +221,14 @@ fn after_danger(
         }
     }
     if session.said(phrases, 1, &["crisis.ask", "after_light.ask"]) {
-        if no {
+        let safe = text.has(cues.get("safe")) && !text.has(cues.get("unsafe"));
+        if text.has(cues.get("reach_out")) {
+            return "after_reach";
+        }
+        if no && !safe {
             return "safe_no";
         }
-        if yes || kind == "calm" {
+        if yes || safe || kind == "calm" {
             return "safe_yes";
         }
     }
@@ -236,6 +243,9 @@ fn after_danger(
     }
     if text.has(cues.get("no_call")) {
         return "after_call";
+    }
+    if text.has(cues.get("reach_out")) {
+        return "after_reach";
     }
     match kind {
         "laugh" => "after_light",
@@ -293,10 +303,12 @@ fn plain_kind(cues: &Cues, words: &str, text: &Compact, reading: &Reading) -> &'
             feeling,
             None | Some("joy" | "moved" | "calm" | "even" | "tired")
         );
-        if let Some(kind) = ["insult", "night", "bye", "thanks", "about_you"]
+        if let Some(kind) = ["sorry", "insult", "night", "bye", "thanks", "about_you"]
             .into_iter()
             .find(|name| has(name))
-            .filter(|kind| *kind == "insult" || (soft && reading.person.is_none()))
+            .filter(|kind| {
+                matches!(*kind, "insult" | "sorry") || (soft && reading.person.is_none())
+            })
         {
             return kind;
         }

@@ -5,7 +5,7 @@
 use super::text::{self, Compact, Cue};
 
 /// The feelings looked for; where two are equally present the later one in a message wins.
-pub(super) const FEELINGS: [&str; 26] = [
+pub(super) const FEELINGS: [&str; 28] = [
     "joy",
     "confident",
     "eager",
@@ -15,8 +15,10 @@ pub(super) const FEELINGS: [&str; 26] = [
     "tired",
     "lonely",
     "shame",
+    "embarrassed",
     "sad",
     "frustrated",
+    "stuck",
     "confused",
     "anxious",
     "angry",
@@ -85,7 +87,7 @@ fn weight(kind: &str) -> u8 {
         "breakup" | "hurt" => 5,
         "flutter" => 1,
         "even" | "love" | "body" | "eager" => 2,
-        "confused" | "sleepless" | "calm" => 3,
+        "confused" | "sleepless" | "calm" | "frustrated" | "stuck" => 3,
         _ => 4,
     }
 }

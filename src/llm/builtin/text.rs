@@ -91,7 +91,7 @@ impl Compact {
         let end = at + cue.chars.len();
         end <= self.len()
             && self.chars[at..end] == cue.chars[..]
-            && !(cue.chars.len() == 2 && self.starts_word(at + 1))
+            && !(cue.edges.joined && self.starts_word(at + 1))
             && (!cue.edges.start || self.starts_word(at))
             && (!cue.edges.end || self.starts_word(end))
     }
@@ -102,16 +102,15 @@ impl Compact {
             let (word, mask) = bit(c);
             self.seen[word] & mask != 0
         });
-        let places = match (possible, cue.whole) {
-            (false, _) => 0..0,
-            (true, true) => 0..1,
-            (true, false) => 0..self.len(),
+        let places = match cue.place {
+            _ if !possible => 0..0,
+            Place::Anywhere => 0..self.len(),
+            Place::AtTheEnd => self.len().saturating_sub(cue.len())..self.len(),
+            Place::Whole if self.len() != cue.len() => 0..0,
+            Place::Whole => 0..1,
         };
-        places.filter(move |&at| {
-            self.chars.get(at) == cue.chars.first()
-                && (!cue.whole || self.len() == cue.chars.len())
-                && self.matches_at(cue, at)
-        })
+        places
+            .filter(move |&at| self.chars.get(at) == cue.chars.first() && self.matches_at(cue, at))
     }
 
     /// Whether any of the cues stands in this text.
@@ -125,8 +124,7 @@ impl Compact {
 pub(super) struct Cue {
     pub(super) chars: Vec<char>,
     edges: Edges,
-    /// It must be the whole message.
-    whole: bool,
+    place: Place,
     /// A past form that speaks of now (`지쳤어`).
     pub(super) lasting: bool,
     /// A feeling whose `이/가` noun is its object (`엄마가 미워`).
@@ -138,6 +136,16 @@ pub(super) struct Cue {
 struct Edges {
     start: bool,
     end: bool,
+    /// So short that it may not lie across two words.
+    joined: bool,
+}
+
+/// Where in a message a cue may stand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Place {
+    Anywhere,
+    AtTheEnd,
+    Whole,
 }
 
 impl Cue {
@@ -162,20 +170,25 @@ impl Cue {
         })
     }
 
-    /// Reads one cue: `^` at a word start, `$` at a word end, `=` the whole text, `!` lasting,
+    /// Reads one cue: `^` at a word start, `$` at a word end, `=` the whole text, `#` at its end, `!` lasting,
     /// `@` of an object. With `by_word`, both edges must be word edges unless `*` stands there.
     fn parse(raw: &str, by_word: bool) -> Option<Self> {
         let has = |mark: char| raw.contains(mark);
         let chars: Vec<char> = raw.chars().filter(|c| c.is_alphanumeric()).collect();
         (!chars.is_empty()).then(|| Self {
-            chars,
             edges: Edges {
                 start: has('^') || (by_word && !raw.starts_with('*')),
                 end: has('$') || (by_word && !raw.ends_with('*')),
+                joined: chars.len() == 2 && !raw.contains(' '),
             },
-            whole: has('='),
+            place: match () {
+                () if has('=') => Place::Whole,
+                () if has('#') => Place::AtTheEnd,
+                () => Place::Anywhere,
+            },
             lasting: has('!'),
             of_object: has('@'),
+            chars,
         })
     }
 }

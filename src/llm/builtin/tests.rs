@@ -378,6 +378,8 @@ fn words_about_dying_are_never_missed_and_never_cheered() {
         "졸려 죽겠네",
         "주말이 사라졌어",
         "유서 깊은 절에 갔어",
+        "스타트업에 투자해볼까?",
+        "미안해 죽겠네",
         "dying to see you",
         "cut myself shaving",
     ] {

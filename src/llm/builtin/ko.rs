@@ -124,17 +124,32 @@ fn of_another(clause: &Compact, at: usize, end: usize) -> bool {
     })
 }
 
-/// Whether everything `cue` says in these words is said of someone else.
+/// Whether a cue about dying is certainly said of someone else wherever it stands. In doubt it is
+/// the person's own: to miss that would be the worse mistake.
 pub(super) fn said_of_another(words: &str, cue: &Cue) -> bool {
     let mut places = clauses(words).map(Compact::new).flat_map(|clause| {
         let at: Vec<usize> = clause.find(cue).collect();
         at.into_iter()
-            .map(move |at| of_another(&clause, at, at + cue.len()))
+            .map(move |at| surely_of_another(&clause, cue, at))
             .collect::<Vec<_>>()
     });
     places
         .next()
         .is_some_and(|another| another && places.all(|another| another))
+}
+
+fn surely_of_another(clause: &Compact, cue: &Cue, at: usize) -> bool {
+    let before = Compact::new(&spaced(clause, 0, at));
+    if clause.has(CUES.get("no_self")) || before.has(CUES.get("link")) {
+        return false;
+    }
+    let Some(after) = NOUNS.last_subject(&before) else {
+        return false;
+    };
+    if cue.chars.contains(&'싶') {
+        return Compact::new(&clause.after(at, 12)).has(CUES.get("wants_third"));
+    }
+    before.len() - after <= 3
 }
 
 /// The compact text with its word edges back.

@@ -123,6 +123,10 @@ fn danger(
             .filter(|cue| text.find(cue).next().is_some())
             .all(|cue| (tongue.another)(words, cue))
             || (of_someone && has("told_dying") && !has("no_self"));
+        if someone_else && has("death_wished") {
+            // Anger at someone, not a wish to die.
+            return None;
+        }
         return Some(if reading.person.is_some() && has("grief_by") {
             "crisis_loss"
         } else if someone_else {
@@ -220,7 +224,11 @@ fn after_danger(
             return "crisis";
         }
     }
-    if session.said(phrases, 1, &["crisis.ask", "after_light.ask"]) {
+    if session.said(
+        phrases,
+        1,
+        &["crisis.ask", "crisis_hurt.ask", "after_light.ask"],
+    ) {
         let safe = text.has(cues.get("safe")) && !text.has(cues.get("unsafe"));
         if text.has(cues.get("reach_out")) {
             return "after_reach";

@@ -389,6 +389,36 @@ fn words_about_dying_are_never_missed_and_never_cheered() {
             "{words}: {answer}"
         );
     }
+    for words in [
+        "자해했어",
+        "엄마 몰래 자해했어",
+        "엄마가 때려서 죽고 싶어",
+        "엄마가 때려 죽고 싶어",
+        "친구 때문에 죽고 싶다고 했잖아",
+        "남편이 미워서 살기 싫어",
+        "친구가 없어 죽고 싶다",
+        "동생한테 죽고 싶다고 말했어 내가",
+    ] {
+        let answer = reply(&[], words);
+        assert!(
+            !answer.contains("그분") && !answer.contains("곁에 있는 분이"),
+            "{words}: {answer}"
+        );
+        assert!(answer.contains("109"), "{words}: {answer}");
+    }
+    for words in [
+        "친구가 죽고 싶대",
+        "엄마가 죽고 싶다고 하셔",
+        "동생이 자해했어",
+        "친구가 죽고 싶어해요",
+    ] {
+        let others: Vec<_> = ko::PHRASES.get("crisis_other.ask").to_vec();
+        let answer = reply(&[], words);
+        assert!(
+            others.iter().any(|ask| answer.contains(ask)),
+            "{words}: {answer}"
+        );
+    }
     let answers = talk(&["죽고 싶어", "아니", "ㅋㅋ", "자러갈게"]);
     assert!(
         answers

@@ -48,7 +48,7 @@ fn hits(clause: &Compact, told_as_past: bool, found: &mut Vec<Found>) {
         for cue in CUES.get(kind) {
             for at in clause.find(cue) {
                 let end = at + cue.chars.len();
-                let state = if denied(clause, at, end) {
+                let state = if denied(clause, at, end, kind) {
                     State::Denied
                 } else if !cue.of_object && !befalls(kind) && of_another(clause, at, end) {
                     State::Another
@@ -76,7 +76,7 @@ fn hits(clause: &Compact, told_as_past: bool, found: &mut Vec<Found>) {
 }
 
 /// `안 슬퍼`, `슬프지 않아`, `우울한 건 아니야`, `걱정 없어`.
-fn denied(clause: &Compact, at: usize, end: usize) -> bool {
+fn denied(clause: &Compact, at: usize, end: usize, kind: &str) -> bool {
     if at > 0 && matches!(clause.at(at - 1), Some('안' | '못')) && clause.starts_word(at - 1) {
         return true;
     }
@@ -85,10 +85,12 @@ fn denied(clause: &Compact, at: usize, end: usize) -> bool {
         return false;
     }
     let near = Compact::new(&rest);
+    // `전화 한 통이 없네`: there it is the absence that is lonely.
     near.has(CUES.get("negated"))
-        || ["없", "이없", "은없", "도없", "하나없", "하나도없"]
-            .iter()
-            .any(|n| rest.starts_with(n))
+        || kind != "lonely"
+            && ["없", "이없", "은없", "도없", "하나없", "하나도없"]
+                .iter()
+                .any(|n| rest.starts_with(n))
 }
 
 /// `우울했어`, `슬펐어`: the stem's own past, not a past further on in the sentence.

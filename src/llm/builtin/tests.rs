@@ -290,6 +290,7 @@ fn a_feeling_of_someone_else_is_not_given_back_as_ones_own() {
         ("엄마가 미워", "angry"),
         ("친구가 보고 싶어", "miss"),
         ("친구가 없어서 외로워", "lonely"),
+        ("자식이 셋인데 전화 한 통이 없네요", "lonely"),
         ("엄마가 아파서 내가 슬퍼", "sad"),
         ("아빠가 돌아가셨어", "grief"),
         ("친구가 없어서 우울해", "sad"),

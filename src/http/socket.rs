@@ -41,8 +41,15 @@ pub(super) struct Socket {
     peer: Peer,
     expires_at: Timestamp,
     cursor: Option<Cursor>,
+    /// Until when tokens are collected after some were sent.
+    settled_at: Option<Instant>,
     heard: Instant,
 }
+
+/// Tokens that come within this time of the ones before go out together. A model that streams at
+/// reading speed leaves more time between two tokens, so each of its tokens is sent at once; one
+/// that is faster costs a write every few milliseconds instead of one a token.
+const SETTLE: Duration = Duration::from_millis(5);
 
 /// Why a socket is over.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -64,6 +71,7 @@ impl Socket {
             peer,
             expires_at,
             cursor: None,
+            settled_at: None,
             heard: Instant::now(),
         }
     }
@@ -141,7 +149,10 @@ impl Socket {
         let draining = self.app.draining().clone();
         let mut told_draining = false;
         loop {
-            self.relay().await?;
+            let settling = self.settled_at.filter(|at| *at > Instant::now());
+            if settling.is_none() {
+                self.relay().await?;
+            }
             if draining.is_cancelled() && !std::mem::replace(&mut told_draining, true) {
                 self.send(draining_notice()).await?;
             }
@@ -150,7 +161,7 @@ impl Socket {
             }
             tokio::select! {
                 biased;
-                () = changed(self.cursor.as_ref()) => {}
+                () = news(self.cursor.as_ref(), settling.or(self.settled_at)) => {}
                 turn = turns.recv(), if self.cursor.is_none() => self.follow(turn).await?,
                 message = self.ws.recv() => {
                     self.heard = Instant::now();
@@ -165,6 +176,7 @@ impl Socket {
 
     /// Writes what is new in the turn that is followed.
     async fn relay(&mut self) -> Step {
+        self.settled_at = None;
         let mut wrote = false;
         while let Some(cursor) = &mut self.cursor {
             let Some(next) = cursor.next() else { break };
@@ -179,7 +191,11 @@ impl Socket {
             self.feed(text).await?;
             wrote = true;
         }
-        if wrote { self.flush().await } else { Ok(()) }
+        if wrote {
+            self.flush().await?;
+            self.settled_at = self.cursor.is_some().then(|| Instant::now() + SETTLE);
+        }
+        Ok(())
     }
 
     /// A turn was accepted in this session, on whichever device.
@@ -521,12 +537,16 @@ impl Socket {
     }
 }
 
-/// Waits for news of the turn that is followed; for ever when none is.
-async fn changed(cursor: Option<&Cursor>) {
-    match cursor {
-        Some(cursor) => cursor.changed().await,
-        None => std::future::pending().await,
+/// Waits for news of the turn that is followed, but not before they may be told; for ever when no
+/// turn is followed.
+async fn news(cursor: Option<&Cursor>, settled_at: Option<Instant>) {
+    let Some(cursor) = cursor else {
+        return std::future::pending().await;
+    };
+    if let Some(settled_at) = settled_at.filter(|at| *at > Instant::now()) {
+        tokio::time::sleep_until(settled_at).await;
     }
+    cursor.changed().await;
 }
 
 fn resumed(step_id: StepId, from: u64, status: crate::domain::step::StepStatus) -> ServerFrame {

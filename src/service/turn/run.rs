@@ -378,28 +378,36 @@ async fn ask(
     facts: &mut Facts,
 ) -> Result<StepStatus, Fault> {
     let llm = &app.config.llm;
-    let first_token = Instant::now() + Duration::from_secs(llm.first_token_seconds);
     let idle = Duration::from_secs(llm.idle_seconds);
-    let mut stream = tokio::time::timeout_at(first_token, model.ask(request))
-        .await
-        .map_err(|_| Fault::Stalled)??;
+    // One timer for the whole answer: it is moved when it fires, not with every token.
+    let mut heard = Instant::now();
+    let mut patience = Duration::from_secs(llm.first_token_seconds);
+    let mut timer = std::pin::pin!(tokio::time::sleep_until(heard + patience));
+    let mut stream = tokio::select! {
+        stream = model.ask(request) => stream?,
+        () = &mut timer => return Err(Fault::Stalled),
+    };
     let mut begun = false;
     loop {
-        let until = if begun {
-            Instant::now() + idle
-        } else {
-            first_token
-        };
-        let piece = match tokio::time::timeout_at(until, stream.next()).await {
-            Ok(Some(piece)) => piece,
+        let piece = tokio::select! {
+            biased;
             // A stream that just stops was cut.
-            Ok(None) => Err(Fault::Connection),
-            Err(_) => Err(Fault::Stalled),
+            piece = stream.next() => piece.unwrap_or(Err(Fault::Connection)),
+            () = &mut timer => {
+                if heard.elapsed() < patience {
+                    timer.as_mut().reset(heard + patience);
+                    continue;
+                }
+                Err(Fault::Stalled)
+            }
         };
+        heard = Instant::now();
         match piece {
             Ok(Piece::Text(text)) => {
                 if !begun {
                     begun = true;
+                    patience = idle;
+                    timer.as_mut().reset(heard + patience);
                     facts.model = Some(model.name().to_owned());
                     if fallback {
                         turn.tell(fallback_notice(model.name()));

@@ -1,0 +1,155 @@
+//! How fast the real server relays: `cargo bench --bench relay`.
+//!
+//! Starts `deepme serve` as a process of its own on a throw-away database, a mock upstream and a
+//! load client in this one, and prints throughput, time to first token, added delay per token, the
+//! server's CPU and its memory per idle socket. Everything stays on the loopback interface and
+//! stops by itself. Linux only: the figures come from `/proc`.
+//!
+//! Options after `--`: `--clients N --turns N --tokens N --idle N --binary PATH`.
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    clippy::cast_precision_loss,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "a measuring program: it prints, it rounds, and it stops when something is wrong"
+)]
+
+mod load;
+mod mock;
+mod server;
+
+use load::{Load, Spread};
+use server::Server;
+use std::time::Duration;
+
+struct Options {
+    clients: usize,
+    turns: usize,
+    tokens: usize,
+    idle: usize,
+    binary: String,
+}
+
+impl Options {
+    fn read() -> Self {
+        let mut options = Self {
+            clients: 100,
+            turns: 5,
+            tokens: 200,
+            idle: 2000,
+            binary: env!("CARGO_BIN_EXE_deepme").to_owned(),
+        };
+        let mut arguments = std::env::args().skip(1);
+        while let Some(name) = arguments.next() {
+            let mut number = || arguments.next().and_then(|n| n.parse().ok()).unwrap();
+            match name.as_str() {
+                "--clients" => options.clients = number(),
+                "--turns" => options.turns = number(),
+                "--tokens" => options.tokens = number(),
+                "--idle" => options.idle = number(),
+                "--binary" => options.binary = arguments.next().unwrap(),
+                // cargo bench passes --bench.
+                _ => {}
+            }
+        }
+        options
+    }
+}
+
+fn main() {
+    let options = Options::read();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .unwrap();
+    runtime.block_on(run(options));
+}
+
+async fn run(options: Options) {
+    let upstream = mock::start().await;
+    let server = Server::start(&options.binary, upstream).await;
+    println!(
+        "ready after {:.0} ms, {:.1} MiB resident",
+        server.ready.as_secs_f64() * 1e3,
+        server.rss() as f64 / MIB
+    );
+    let token = server.log_in().await;
+    let load = Load {
+        address: server.address,
+        token,
+    };
+
+    println!(
+        "\nflood: {} clients, {} turns each, {} tokens a turn, no pause between tokens",
+        options.clients, options.turns, options.tokens
+    );
+    // Once to warm up: connections, caches, the tokenizer.
+    load.run(options.clients, 1, options.tokens, Duration::ZERO)
+        .await;
+    let cpu = server.cpu_seconds();
+    let flood = load
+        .run(
+            options.clients,
+            options.turns,
+            options.tokens,
+            Duration::ZERO,
+        )
+        .await;
+    let cpu = server.cpu_seconds() - cpu;
+    println!(
+        "  tokens/s                 {:>10.0}",
+        flood.tokens as f64 / flood.wall.as_secs_f64()
+    );
+    println!(
+        "  turns/s                  {:>10.1}",
+        flood.turns as f64 / flood.wall.as_secs_f64()
+    );
+    println!(
+        "  server CPU s / M tokens  {:>10.2}",
+        cpu / flood.tokens as f64 * 1e6
+    );
+    print_spread("  first token, ms         ", &flood.first_token, 1e6);
+    println!("  turns lost or damaged    {:>10}", flood.bad);
+
+    let paced_clients = options.clients * 2;
+    println!("\npaced: {paced_clients} clients, one turn of 100 tokens, 10 ms between tokens");
+    let direct = load::direct(upstream, paced_clients, 100, Duration::from_millis(10)).await;
+    let cpu = server.cpu_seconds();
+    let paced = load
+        .run(paced_clients, 1, 100, Duration::from_millis(10))
+        .await;
+    let cpu = server.cpu_seconds() - cpu;
+    print_spread("  first token, ms         ", &paced.first_token, 1e6);
+    print_spread("  delay per token, us     ", &paced.delay, 1e3);
+    print_spread("  … of which without relay", &direct, 1e3);
+    println!(
+        "  server CPU               {:>9.1}%",
+        cpu / paced.wall.as_secs_f64() * 100.0
+    );
+    println!("  turns lost or damaged    {:>10}", paced.bad);
+
+    let before = server.rss();
+    let sockets = load.idle(options.idle).await;
+    // The pages of the last handshakes settle.
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    let after = server.rss();
+    println!("\nidle: {} sockets that say nothing", sockets.len());
+    println!(
+        "  memory per socket, KiB   {:>10.1}",
+        (after.saturating_sub(before)) as f64 / sockets.len() as f64 / 1024.0
+    );
+    drop(sockets);
+    server.stop();
+}
+
+const MIB: f64 = 1024.0 * 1024.0;
+
+fn print_spread(name: &str, spread: &Spread, unit: f64) {
+    println!(
+        "{name} {:>10.2} p50 {:>10.2} p99",
+        spread.p(0.5) / unit,
+        spread.p(0.99) / unit
+    );
+}

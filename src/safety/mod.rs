@@ -1,0 +1,161 @@
+//! The safety gate: reads a person's words before a model does, and says how much care they need.
+//!
+//! | file | what it owns |
+//! |---|---|
+//! | `normalise` | words as symbols that survive typos, jamo, spacing and masking |
+//! | `lexicon` | the spellings of the pack, found in one pass |
+//! | `pack`, `rules.toml` | the rule pack: versioned data, checked when read |
+//! | `rules` | sequences of words, what silences them, what denies them |
+//! | `resources`, `resources.toml` | people to reach, by country |
+//! | `texts` | what is said to the person and to the model |
+//! | `score` | recall and precision, for tests and for whoever measures |
+//!
+//! Called by the turn, on every message, before quota, lock and database. Pure: no clock, no file,
+//! no network. Invariants: it is a floor and never an all-clear; more turns never lower a tier; what
+//! it returns holds none of the person's words; its time is linear in the text.
+//! How long a tier sticks is decided by the caller.
+
+mod lexicon;
+mod normalise;
+mod pack;
+pub mod resources;
+mod rules;
+pub mod score;
+pub mod texts;
+
+pub use pack::PackError;
+pub use resources::{Resource, resources};
+pub use texts::{Lang, fixed_answer, message, preamble, short_text};
+
+use std::sync::Arc;
+
+use crate::domain::safety::{Category, Tier};
+use normalise::Stream;
+use pack::Pack;
+
+/// How many of the turns before are read, and how many bytes of each (its end).
+const TURNS: usize = 4;
+const TURN_BYTES: usize = 2048;
+
+/// What the gate found. It holds no words of the person.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Assessment {
+    /// The highest tier found.
+    pub tier: Tier,
+    /// What it is about, without repeats, in the order of [`Category::ALL`].
+    pub categories: Vec<Category>,
+    /// The version of the rule pack that found it.
+    pub pack_version: Arc<str>,
+}
+
+/// The compiled gate. Build it once and share it.
+#[derive(Debug)]
+pub struct Gate {
+    pack: Pack,
+    version: Arc<str>,
+}
+
+impl Gate {
+    /// The gate with the rule pack of this build.
+    pub fn embedded() -> Result<Self, PackError> {
+        let pack = Pack::embedded()?;
+        let version = Arc::from(pack.version.as_str());
+        Ok(Self { pack, version })
+    }
+
+    /// The version of the rule pack.
+    pub fn version(&self) -> &str {
+        &self.version
+    }
+
+    /// Reads `text` together with the person's turns before it, oldest first.
+    ///
+    /// Earlier turns can raise what `text` says (a plan told in two messages). Alone they do not
+    /// count again: keeping a tier for the session is the caller's part.
+    pub fn assess(&self, text: &str, recent: &[&str]) -> Assessment {
+        let mut tier = Tier::None;
+        let mut found = [false; Category::ALL.len()];
+        for (at, category, other) in self.weighted(text, recent) {
+            if at == Tier::None {
+                continue;
+            }
+            tier = tier.max(at);
+            mark(&mut found, category);
+            if other && is_own_risk(category) {
+                mark(&mut found, Category::ConcernForOther);
+            }
+        }
+        let categories =
+            Category::ALL.into_iter().zip(found).filter(|pair| pair.1).map(|pair| pair.0).collect();
+        Assessment { tier, categories, pack_version: Arc::clone(&self.version) }
+    }
+
+    /// The rules that fired on `text`, for tests and for tuning the pack.
+    #[doc(hidden)]
+    pub fn why(&self, text: &str) -> Vec<(String, Tier)> {
+        let (findings, _) = self.findings(text, &[]);
+        findings.iter().map(|f| (self.pack.rules[f.rule].id.clone(), f.tier)).collect()
+    }
+
+    fn findings(&self, text: &str, recent: &[&str]) -> (Vec<rules::Finding>, usize) {
+        let skipped = recent.len().saturating_sub(TURNS);
+        let before = recent.iter().skip(skipped).map(|turn| tail(turn, TURN_BYTES));
+        let (stream, starts) = Stream::of_turns(before.chain(std::iter::once(text)));
+        let current = starts.last().copied().unwrap_or(0);
+        (rules::findings(&self.pack, &stream), current)
+    }
+
+    fn weighted(&self, text: &str, recent: &[&str]) -> Vec<(Tier, Category, bool)> {
+        let (findings, current) = self.findings(text, recent);
+        let spoken = || {
+            findings.iter().filter(|finding| {
+                finding.tier > Tier::None
+                    && is_own_risk(finding.category)
+                    && self.pack.rules[finding.rule].lift.is_none()
+            })
+        };
+        let first_end = spoken().map(|finding| finding.end).min();
+        let last_start = spoken().map(|finding| finding.start).max();
+        findings
+            .iter()
+            .filter(|finding| finding.end > current)
+            .map(|finding| {
+                let rule = &self.pack.rules[finding.rule];
+                let lift = rule.lift.filter(|_| {
+                    first_end.is_some_and(|end| end <= finding.start)
+                        || last_start.is_some_and(|start| start >= finding.end)
+                });
+                let tier = lift.map_or(finding.tier, |lift| lift.max(finding.tier));
+                (tier, finding.category, finding.other)
+            })
+            .collect()
+    }
+}
+
+fn mark(found: &mut [bool; Category::ALL.len()], category: Category) {
+    for (slot, known) in found.iter_mut().zip(Category::ALL) {
+        *slot |= known == category;
+    }
+}
+
+/// Whether the category is about someone's own life.
+fn is_own_risk(category: Category) -> bool {
+    matches!(
+        category,
+        Category::Suicide
+            | Category::SelfHarm
+            | Category::PlanOrMeans
+            | Category::Farewell
+            | Category::Hopelessness
+            | Category::Burden
+    )
+}
+
+/// The last `bytes` bytes of the text, from a character's start on.
+fn tail(text: &str, bytes: usize) -> &str {
+    let mut from = text.len().saturating_sub(bytes);
+    while !text.is_char_boundary(from) {
+        from += 1;
+    }
+    &text[from..]
+}

@@ -22,6 +22,8 @@ pub mod resources;
 mod rules;
 pub mod score;
 pub mod texts;
+#[cfg(test)]
+mod tests;
 
 pub use pack::PackError;
 pub use resources::{Resource, resources};
@@ -91,9 +93,10 @@ impl Gate {
     }
 
     /// The rules that fired on `text`, for tests and for tuning the pack.
-    #[doc(hidden)]
-    pub fn why(&self, text: &str) -> Vec<(String, Tier)> {
-        let (findings, _) = self.findings(text, &[]);
+    /// The rules that fired, for tests and for tuning the pack.
+    #[cfg(any(test, safety_lab))]
+    pub fn explain(&self, text: &str, recent: &[&str]) -> Vec<(String, Tier)> {
+        let (findings, _) = self.findings(text, recent);
         findings.iter().map(|f| (self.pack.rules[f.rule].id.clone(), f.tier)).collect()
     }
 
@@ -102,7 +105,7 @@ impl Gate {
         let before = recent.iter().skip(skipped).map(|turn| tail(turn, TURN_BYTES));
         let (stream, starts) = Stream::of_turns(before.chain(std::iter::once(text)));
         let current = starts.last().copied().unwrap_or(0);
-        (rules::findings(&self.pack, &stream), current)
+        (rules::findings(&self.pack, &stream, &starts), current)
     }
 
     fn weighted(&self, text: &str, recent: &[&str]) -> Vec<(Tier, Category, bool)> {

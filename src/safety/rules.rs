@@ -9,7 +9,7 @@ use super::pack::{Pack, Rule};
 use crate::domain::safety::{Category, Tier};
 
 /// How far around a finding `unless` and `needs` look.
-const NEAR: u32 = 30;
+const NEAR: u32 = 24;
 /// How far before and after a finding a negation still belongs to it.
 const NOT_BEFORE: u32 = 2;
 const NOT_AFTER: u32 = 3;
@@ -55,7 +55,7 @@ fn to_at(symbols: &[Symbol], end: usize) -> u32 {
 }
 
 /// Every rule that fires, with what stands around it taken into account.
-pub(super) fn findings(pack: &Pack, stream: &Stream) -> Vec<Finding> {
+pub(super) fn findings(pack: &Pack, stream: &Stream, turns: &[usize]) -> Vec<Finding> {
     let symbols = &stream.symbols;
     let mut hits = pack.lexicon.find(stream);
     if hits.is_empty() {
@@ -70,13 +70,12 @@ pub(super) fn findings(pack: &Pack, stream: &Stream) -> Vec<Finding> {
     matches(pack, symbols, &hits)
         .into_iter()
         .map(|(rule, start, end)| {
-            let (tier, other) = weigh(
-                pack,
-                &pack.rules[rule],
-                &places,
-                from_at(symbols, start),
-                to_at(symbols, end),
-            );
+            let span = Span {
+                from: from_at(symbols, start),
+                to: to_at(symbols, end),
+                turn: turn_of(symbols, turns, end),
+            };
+            let (tier, other) = weigh(pack, &pack.rules[rule], &places, &span);
             let category = pack.rules[rule].category;
             Finding { rule, tier, category, other, start, end }
         })
@@ -141,22 +140,42 @@ fn matches(pack: &Pack, symbols: &[Symbol], hits: &[Hit]) -> Vec<(usize, usize, 
     out
 }
 
-fn weigh(pack: &Pack, rule: &Rule, places: &Places, from: u32, to: u32) -> (Tier, bool) {
-    let near = |classes: &[u16]| {
-        places.any(classes, from.saturating_sub(NEAR), to.saturating_add(NEAR))
-    };
+/// Where a finding stands, and its turn.
+struct Span {
+    from: u32,
+    to: u32,
+    turn: (u32, u32),
+}
+
+/// From where to where the turn goes in which a finding ends.
+fn turn_of(symbols: &[Symbol], turns: &[usize], end: usize) -> (u32, u32) {
+    let after = turns.partition_point(|&start| start < end);
+    let first = after.checked_sub(1).and_then(|i| turns.get(i)).map_or(0, |&i| from_at(symbols, i));
+    let last = turns.get(after).map_or(u32::MAX, |&i| from_at(symbols, i).saturating_sub(1));
+    (first, last)
+}
+
+fn weigh(pack: &Pack, rule: &Rule, places: &Places, span: &Span) -> (Tier, bool) {
+    let &Span { from, to, turn } = span;
+    let (left, right) = (from.saturating_sub(NEAR), to.saturating_add(NEAR));
+    // What speaks against a finding counts only in its own turn: more turns never lower a tier.
+    let own = |classes: &[u16]| places.any(classes, left.max(turn.0), right.min(turn.1));
     let other = places.any(&[pack.known.person], from.saturating_sub(PERSON), from);
-    if !rule.needs.is_empty() && !near(&rule.needs) {
+    if !rule.needs.is_empty() && !places.any(&rule.needs, left, right) {
         return (Tier::None, other);
     }
     let mut tier = rule.tier;
-    if near(&rule.unless) {
+    if own(&rule.unless) {
         tier = tier.min(rule.unless_tier);
     }
-    let denied = places.any(&rule.not_before, from.saturating_sub(NOT_BEFORE), from)
-        || places.any(&rule.not, to.saturating_sub(1), to.saturating_add(NOT_AFTER));
-    let over = rule.past && near(&[pack.known.past]) && near(&[pack.known.resolved]);
-    if denied || over {
+    let before = places.any(
+        &rule.not_before,
+        from.saturating_sub(NOT_BEFORE).max(turn.0),
+        from.saturating_sub(1),
+    );
+    let after = places.any(&rule.not, to.saturating_sub(1), to.saturating_add(NOT_AFTER).min(turn.1));
+    let over = rule.past && own(&[pack.known.past]) && own(&[pack.known.resolved]);
+    if before || after || over {
         tier = tier.min(Tier::Low);
     }
     (tier, other)

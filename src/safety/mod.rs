@@ -34,6 +34,7 @@ use std::sync::Arc;
 use crate::domain::safety::{Category, Tier};
 use normalise::Stream;
 use pack::Pack;
+use rules::Finding;
 
 /// How many of the turns before are read, and how many bytes of each (its end).
 const TURNS: usize = 4;
@@ -100,7 +101,7 @@ impl Gate {
         findings.iter().map(|f| (self.pack.rules[f.rule].id.clone(), f.tier)).collect()
     }
 
-    fn findings(&self, text: &str, recent: &[&str]) -> (Vec<rules::Finding>, usize) {
+    fn findings(&self, text: &str, recent: &[&str]) -> (Vec<Finding>, usize) {
         let skipped = recent.len().saturating_sub(TURNS);
         let before = recent.iter().skip(skipped).map(|turn| tail(turn, TURN_BYTES));
         let (stream, starts) = Stream::of_turns(before.chain(std::iter::once(text)));
@@ -110,28 +111,54 @@ impl Gate {
 
     fn weighted(&self, text: &str, recent: &[&str]) -> Vec<(Tier, Category, bool)> {
         let (findings, current) = self.findings(text, recent);
-        let spoken = || {
-            findings.iter().filter(|finding| {
-                finding.tier > Tier::None
-                    && is_own_risk(finding.category)
-                    && self.pack.rules[finding.rule].lift.is_none()
-            })
-        };
-        let first_end = spoken().map(|finding| finding.end).min();
-        let last_start = spoken().map(|finding| finding.start).max();
+        // Dying spoken of lifts a sign ("I have the pills") all the way, despair only to elevated.
+        let spoken = Ends::of(&self.pack, &findings, |finding| {
+            finding.tier >= Tier::Elevated
+                || matches!(finding.category, Category::Suicide | Category::SelfHarm)
+        });
+        let despair = Ends::of(&self.pack, &findings, |_| true);
         findings
             .iter()
             .filter(|finding| finding.end > current)
             .map(|finding| {
-                let rule = &self.pack.rules[finding.rule];
-                let lift = rule.lift.filter(|_| {
-                    first_end.is_some_and(|end| end <= finding.start)
-                        || last_start.is_some_and(|start| start >= finding.end)
-                });
-                let tier = lift.map_or(finding.tier, |lift| lift.max(finding.tier));
-                (tier, finding.category, finding.other)
+                let lifted = if spoken.beside(finding) {
+                    finding.lifted
+                } else if despair.beside(finding) {
+                    finding.lifted.min(Tier::Elevated)
+                } else {
+                    Tier::None
+                };
+                (finding.tier.max(lifted), finding.category, finding.other)
             })
             .collect()
+    }
+}
+
+/// The first end and the last start of some findings: enough to know if one stands beside another.
+struct Ends {
+    first_end: Option<usize>,
+    last_start: Option<usize>,
+}
+
+impl Ends {
+    fn of(pack: &Pack, findings: &[Finding], holds: impl Fn(&Finding) -> bool) -> Self {
+        let some = || {
+            findings.iter().filter(|finding| {
+                finding.tier > Tier::None
+                    && is_own_risk(finding.category)
+                    && pack.rules[finding.rule].lift.is_none()
+                    && holds(finding)
+            })
+        };
+        Self {
+            first_end: some().map(|finding| finding.end).min(),
+            last_start: some().map(|finding| finding.start).max(),
+        }
+    }
+
+    fn beside(&self, finding: &Finding) -> bool {
+        self.first_end.is_some_and(|end| end <= finding.start)
+            || self.last_start.is_some_and(|start| start >= finding.end)
     }
 }
 

@@ -23,6 +23,8 @@ const KEPT: usize = 6;
 pub(super) struct Finding {
     pub(super) rule: usize,
     pub(super) tier: Tier,
+    /// The tier if dying is spoken of elsewhere; the same as `tier` for most.
+    pub(super) lifted: Tier,
     pub(super) category: Category,
     /// Whether someone else is named before it.
     pub(super) other: bool,
@@ -75,9 +77,10 @@ pub(super) fn findings(pack: &Pack, stream: &Stream, turns: &[usize]) -> Vec<Fin
                 to: to_at(symbols, end),
                 turn: turn_of(symbols, turns, end),
             };
-            let (tier, other) = weigh(pack, &pack.rules[rule], &places, &span);
+            let weight = weigh(pack, &pack.rules[rule], &places, &span);
             let category = pack.rules[rule].category;
-            Finding { rule, tier, category, other, start, end }
+            let Weight { tier, lifted, other } = weight;
+            Finding { rule, tier, lifted, category, other, start, end }
         })
         .collect()
 }
@@ -155,17 +158,25 @@ fn turn_of(symbols: &[Symbol], turns: &[usize], end: usize) -> (u32, u32) {
     (first, last)
 }
 
-fn weigh(pack: &Pack, rule: &Rule, places: &Places, span: &Span) -> (Tier, bool) {
+/// What a finding is worth in its place.
+struct Weight {
+    tier: Tier,
+    lifted: Tier,
+    other: bool,
+}
+
+fn weigh(pack: &Pack, rule: &Rule, places: &Places, span: &Span) -> Weight {
     let &Span { from, to, turn } = span;
     let (left, right) = (from.saturating_sub(NEAR), to.saturating_add(NEAR));
     // What speaks against a finding counts only in its own turn: more turns never lower a tier.
     let own = |classes: &[u16]| places.any(classes, left.max(turn.0), right.min(turn.1));
     let other = places.any(&[pack.known.person], from.saturating_sub(PERSON), from);
     if !rule.needs.is_empty() && !places.any(&rule.needs, left, right) {
-        return (Tier::None, other);
+        return Weight { tier: Tier::None, lifted: Tier::None, other };
     }
     let mut tier = rule.tier;
-    if own(&rule.unless) {
+    let hushed = own(&rule.unless);
+    if hushed {
         tier = tier.min(rule.unless_tier);
     }
     let before = places.any(
@@ -175,8 +186,13 @@ fn weigh(pack: &Pack, rule: &Rule, places: &Places, span: &Span) -> (Tier, bool)
     );
     let after = places.any(&rule.not, to.saturating_sub(1), to.saturating_add(NOT_AFTER).min(turn.1));
     let over = rule.past && own(&[pack.known.past]) && own(&[pack.known.resolved]);
-    if before || after || over {
+    let denied = before || after || over;
+    if denied {
         tier = tier.min(Tier::Low);
     }
-    (tier, other)
+    let lifted = match rule.lift {
+        Some(lift) if !hushed && !denied => tier.max(lift),
+        _ => tier,
+    };
+    Weight { tier, lifted, other }
 }

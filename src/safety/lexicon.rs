@@ -14,11 +14,21 @@ use super::normalise::{ALPHABET, Bound, Stream, is_latin};
 pub(super) struct Pattern {
     pub(super) class: u16,
     pub(super) codes: Vec<u8>,
-    spaces: Vec<Gap>,
+    gaps: Vec<Gap>,
     inside: bool,
     loose: bool,
-    open: bool,
-    word_end: bool,
+    end: End,
+}
+
+/// Where a spelling must end in the text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum End {
+    /// At the end of a syllable; in Latin, of a word.
+    Syllable,
+    /// At the end of a word.
+    Word,
+    /// Anywhere.
+    Open,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,7 +50,7 @@ impl Pattern {
     /// Reads one alternative-free spelling.
     pub(super) fn read(class: u16, text: &str) -> Option<Self> {
         let mut body = text;
-        let (mut inside, mut loose, mut open, mut word_end) = (false, false, false, false);
+        let (mut inside, mut loose, mut end) = (false, false, End::Syllable);
         loop {
             match body.chars().next()? {
                 '~' => inside = true,
@@ -50,27 +60,30 @@ impl Pattern {
             body = body.get(1..)?;
         }
         if let Some(rest) = body.strip_suffix('+') {
-            (open, body) = (true, rest);
+            (end, body) = (End::Open, rest);
         }
         // An alternative may end the word although the others go on: `(가|나$)+`.
         if let Some(rest) = body.strip_suffix('$') {
-            (word_end, open, body) = (true, false, rest);
+            (end, body) = (End::Word, rest);
         }
         if body.contains(|c: char| c.is_ascii_punctuation() && c != '_') {
             return None;
         }
         let spaced = body.replace('_', " ");
         let (stream, _) = Stream::of_turns(std::iter::once(spaced.as_str()));
-        let optional: Vec<bool> =
-            body.chars().filter(|c| matches!(c, ' ' | '_')).map(|c| c == '_').collect();
+        let optional: Vec<bool> = body
+            .chars()
+            .filter(|c| matches!(c, ' ' | '_'))
+            .map(|c| c == '_')
+            .collect();
         let mut seen = optional.iter();
         let codes: Vec<u8> = stream.symbols.iter().map(|symbol| symbol.code).collect();
-        let mut spaces = Vec::with_capacity(codes.len());
+        let mut gaps = Vec::with_capacity(codes.len());
         for (i, symbol) in stream.symbols.iter().enumerate() {
             let latin = i > 0 && is_latin(symbol.code) && is_latin(codes[i - 1]);
             let split = i > 0 && symbol.bound > Bound::Inside;
             // Single letters in a row have soft bounds here as well; both count as written spaces.
-            spaces.push(if !split {
+            gaps.push(if !split {
                 Gap::Closed
             } else if latin && !seen.next().copied().unwrap_or(false) {
                 Gap::Must
@@ -84,7 +97,14 @@ impl Pattern {
         if codes.is_empty() {
             return None;
         }
-        Some(Self { class, codes, spaces, inside, loose, open, word_end })
+        Some(Self {
+            class,
+            codes,
+            gaps,
+            inside,
+            loose,
+            end,
+        })
     }
 
     /// Whether the symbols that matched stand on the right bounds.
@@ -102,12 +122,16 @@ impl Pattern {
         let next = symbols.get(end);
         let last_latin = is_latin(symbols[end - 1].code);
         let cut = next.is_none_or(|next| next.bound > Bound::Inside);
-        let ended = if self.word_end || last_latin { cut } else { next.is_none_or(|n| n.first) };
-        if !(self.open || ended) {
+        let ended = match self.end {
+            End::Open => true,
+            End::Syllable if !last_latin => next.is_none_or(|next| next.first),
+            End::Syllable | End::Word => cut,
+        };
+        if !ended {
             return false;
         }
         let loose = self.loose && at_word;
-        for (gap, symbol) in self.spaces.iter().zip(&symbols[start..end]).skip(1) {
+        for (gap, symbol) in self.gaps.iter().zip(&symbols[start..end]).skip(1) {
             let fits = match gap {
                 Gap::Closed => symbol.bound <= Bound::Soft || loose && symbol.bound < Bound::Turn,
                 Gap::May => symbol.bound < Bound::Turn,
@@ -224,7 +248,11 @@ impl Lexicon {
             for (&code, &to) in &trie[index(node)].0 {
                 let fail = it.step(it.nodes[index(node)].fail, code);
                 let there = it.nodes[index(fail)];
-                let link = if there.outs.0 < there.outs.1 { fail } else { there.link };
+                let link = if there.outs.0 < there.outs.1 {
+                    fail
+                } else {
+                    there.link
+                };
                 it.nodes[index(to)].fail = fail;
                 it.nodes[index(to)].link = link;
                 queue.push_back(to);
@@ -260,7 +288,11 @@ impl Lexicon {
                     let pattern = &self.patterns[index(id)];
                     let start = i + 1 - pattern.codes.len();
                     if pattern.fits(stream, start) {
-                        hits.push(Hit { class: pattern.class, start, end: i + 1 });
+                        hits.push(Hit {
+                            class: pattern.class,
+                            start,
+                            end: i + 1,
+                        });
                     }
                 }
                 at = self.nodes[index(at)].link;

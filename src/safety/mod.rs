@@ -2,7 +2,8 @@
 //!
 //! | file | what it owns |
 //! |---|---|
-//! | `normalise` | words as symbols that survive typos, jamo, spacing and masking |
+//! | `letters` | characters as plain pieces: look-alikes, masks, drawn-out letters |
+//! | `normalise` | pieces as symbols that survive typos, jamo and spacing |
 //! | `lexicon` | the spellings of the pack, found in one pass |
 //! | `pack`, `rules.toml` | the rule pack: versioned data, checked when read |
 //! | `rules` | sequences of words, what silences them, what denies them |
@@ -15,15 +16,16 @@
 //! it returns holds none of the person's words; its time is linear in the text.
 //! How long a tier sticks is decided by the caller.
 
+mod letters;
 mod lexicon;
 mod normalise;
 mod pack;
 pub mod resources;
 mod rules;
 pub mod score;
-pub mod texts;
 #[cfg(test)]
 mod tests;
+pub mod texts;
 
 pub use pack::PackError;
 pub use resources::{Resource, resources};
@@ -88,9 +90,17 @@ impl Gate {
                 mark(&mut found, Category::ConcernForOther);
             }
         }
-        let categories =
-            Category::ALL.into_iter().zip(found).filter(|pair| pair.1).map(|pair| pair.0).collect();
-        Assessment { tier, categories, pack_version: Arc::clone(&self.version) }
+        let categories = Category::ALL
+            .into_iter()
+            .zip(found)
+            .filter(|pair| pair.1)
+            .map(|pair| pair.0)
+            .collect();
+        Assessment {
+            tier,
+            categories,
+            pack_version: Arc::clone(&self.version),
+        }
     }
 
     /// The rules that fired on `text`, for tests and for tuning the pack.
@@ -98,12 +108,18 @@ impl Gate {
     #[cfg(any(test, safety_lab))]
     pub fn explain(&self, text: &str, recent: &[&str]) -> Vec<(String, Tier)> {
         let (findings, _) = self.findings(text, recent);
-        findings.iter().map(|f| (self.pack.rules[f.rule].id.clone(), f.tier)).collect()
+        findings
+            .iter()
+            .map(|f| (self.pack.rules[f.rule].id.clone(), f.tier))
+            .collect()
     }
 
     fn findings(&self, text: &str, recent: &[&str]) -> (Vec<Finding>, usize) {
         let skipped = recent.len().saturating_sub(TURNS);
-        let before = recent.iter().skip(skipped).map(|turn| tail(turn, TURN_BYTES));
+        let before = recent
+            .iter()
+            .skip(skipped)
+            .map(|turn| tail(turn, TURN_BYTES));
         let (stream, starts) = Stream::of_turns(before.chain(std::iter::once(text)));
         let current = starts.last().copied().unwrap_or(0);
         (rules::findings(&self.pack, &stream, &starts), current)

@@ -5,68 +5,28 @@
 //! lower-cased and unmasked. Spaces and marks leave the stream and are kept as a boundary before the
 //! symbol that follows, so a rule can tell '자 살' from the end of '여자' before '살'.
 
-use unicode_normalization::UnicodeNormalization;
+use super::letters::{Piece, is_hangul, is_word, pieces_of};
 
 /// How many symbols there are; the last one stands for everything no rule speaks of.
 pub(super) const ALPHABET: usize = 15 + 21 + 26 + 10 + 1;
 const NG: u8 = 14;
 const VOWEL: u8 = 15;
-const LATIN: u8 = VOWEL + 21;
-const DIGIT: u8 = LATIN + 26;
+pub(super) const LATIN: u8 = VOWEL + 21;
+pub(super) const DIGIT: u8 = LATIN + 26;
 const OTHER: u8 = DIGIT + 10;
 
 /// The basic consonants, by their index in the symbol alphabet.
-/// ㄱ0 ㄴ1 ㄷ2 ㄹ3 ㅁ4 ㅂ5 ㅅ6 ㅈ7 ㅊ8 ㅋ9 ㅌ10 ㅍ11 ㅎ12 (13 unused) ㅇ14
+/// ㄱ0 ㄴ1 ㄷ2 ㄹ3 ㅁ4 ㅂ5 ㅅ6 ㅈ7 ㅊ8 ㅋ9 ㅌ10 ㅍ11 ㅎ12 (13 is free) ㅇ14
+#[rustfmt::skip]
 const LEADS: [&[u8]; 19] = [
-    &[0],
-    &[0, 0],
-    &[1],
-    &[2],
-    &[2, 2],
-    &[3],
-    &[4],
-    &[5],
-    &[5, 5],
-    &[6],
-    &[6, 6],
-    &[NG],
-    &[7],
-    &[7, 7],
-    &[8],
-    &[9],
-    &[10],
-    &[11],
-    &[12],
+    &[0], &[0, 0], &[1], &[2], &[2, 2], &[3], &[4], &[5], &[5, 5], &[6], &[6, 6], &[NG], &[7],
+    &[7, 7], &[8], &[9], &[10], &[11], &[12],
 ];
+#[rustfmt::skip]
 const TAILS: [&[u8]; 28] = [
-    &[],
-    &[0],
-    &[0, 0],
-    &[0, 6],
-    &[1],
-    &[1, 7],
-    &[1, 12],
-    &[2],
-    &[3],
-    &[3, 0],
-    &[3, 4],
-    &[3, 5],
-    &[3, 6],
-    &[3, 10],
-    &[3, 11],
-    &[3, 12],
-    &[4],
-    &[5],
-    &[5, 6],
-    &[6],
-    &[6, 6],
-    &[NG],
-    &[7],
-    &[8],
-    &[9],
-    &[10],
-    &[11],
-    &[12],
+    &[], &[0], &[0, 0], &[0, 6], &[1], &[1, 7], &[1, 12], &[2], &[3], &[3, 0], &[3, 4], &[3, 5],
+    &[3, 6], &[3, 10], &[3, 11], &[3, 12], &[4], &[5], &[5, 6], &[6], &[6, 6], &[NG], &[7],
+    &[8], &[9], &[10], &[11], &[12],
 ];
 
 /// What stands before a symbol.
@@ -106,7 +66,6 @@ pub(super) fn is_latin(code: u8) -> bool {
     (LATIN..OTHER).contains(&code)
 }
 
-
 impl Stream {
     /// The symbols of these turns, and where each turn begins.
     pub(super) fn of_turns<'a>(turns: impl Iterator<Item = &'a str>) -> (Self, Vec<usize>) {
@@ -117,23 +76,13 @@ impl Stream {
             starts.push(writer.out.len());
             writer.text(turn);
         }
-        (Self { symbols: writer.out }, starts)
+        (
+            Self {
+                symbols: writer.out,
+            },
+            starts,
+        )
     }
-}
-
-/// Every character is brought to this first.
-#[derive(Clone, Copy, Debug, PartialEq)]
-enum Piece {
-    Syllable(u8, u8, u8),
-    Lead(u8),
-    Vowel(u8),
-    Tail(u8),
-    Latin(u8),
-    Digit(u8),
-    Space,
-    Stop,
-    Mark(char),
-    Other,
 }
 
 #[derive(Default)]
@@ -147,12 +96,7 @@ struct Writer {
 
 impl Writer {
     fn text(&mut self, text: &str) {
-        let mut pieces = Vec::with_capacity(text.len() / 2 + 4);
-        for c in text.chars() {
-            push_pieces(c, &mut pieces);
-        }
-        unmask(&mut pieces);
-        collapse(&mut pieces);
+        let pieces = pieces_of(text);
         let mut at = 0;
         while at < pieces.len() {
             at = self.piece(&pieces, at);
@@ -203,12 +147,12 @@ impl Writer {
     }
 
     fn latin(&mut self, code: u8) {
-        let word = self.out.last().is_some_and(|last| is_latin(last.code));
-        if !word {
-            self.bound(Bound::Soft);
-        } else if self.pending == Bound::Inside
-            && self.out.last().is_some_and(|last| (last.code >= DIGIT) != (code >= DIGIT))
-        {
+        // A word ends where the script changes, and where letters turn into digits.
+        let goes_on = self
+            .out
+            .last()
+            .is_some_and(|last| is_latin(last.code) && (last.code >= DIGIT) == (code >= DIGIT));
+        if !goes_on {
             self.bound(Bound::Soft);
         }
         if self.pending > Bound::Inside {
@@ -221,13 +165,12 @@ impl Writer {
         if self.out.last().is_some_and(|last| is_latin(last.code)) {
             self.bound(Bound::Soft);
         }
-        if lead.is_none() || vowel.is_none() {
+        let loose = lead.is_none() || vowel.is_none();
+        if loose || self.loose_jamo {
             // ㅋㅋ and ㅠㅠ hang on to a word without being part of it.
             self.bound(Bound::Soft);
-        } else if self.loose_jamo {
-            self.bound(Bound::Soft);
         }
-        self.loose_jamo = lead.is_none() || vowel.is_none();
+        self.loose_jamo = loose;
         self.at += 1;
         let mut first = true;
         let mut palatal = false;
@@ -242,7 +185,10 @@ impl Writer {
             }
         }
         if let Some(vowel) = vowel {
-            self.push(VOWEL + if palatal { plain_vowel(vowel) } else { vowel }, first);
+            self.push(
+                VOWEL + if palatal { plain_vowel(vowel) } else { vowel },
+                first,
+            );
             first = false;
         }
         for &code in TAILS.get(usize::from(tail)).copied().unwrap_or_default() {
@@ -258,7 +204,12 @@ impl Writer {
             Bound::Sentence => 4,
             Bound::Turn => 8,
         };
-        self.out.push(Symbol { code, first, bound, at: self.at });
+        self.out.push(Symbol {
+            code,
+            first,
+            bound,
+            at: self.at,
+        });
     }
 }
 
@@ -271,22 +222,6 @@ const fn plain_vowel(vowel: u8) -> u8 {
         17 => 13,
         other => other,
     }
-}
-
-fn is_word(piece: Piece) -> bool {
-    matches!(
-        piece,
-        Piece::Syllable(..)
-            | Piece::Lead(_)
-            | Piece::Vowel(_)
-            | Piece::Tail(_)
-            | Piece::Latin(_)
-            | Piece::Digit(_)
-    )
-}
-
-fn is_hangul(piece: Piece) -> bool {
-    matches!(piece, Piece::Syllable(..) | Piece::Lead(_) | Piece::Vowel(_) | Piece::Tail(_))
 }
 
 /// Whether the space at `i` stands between letters that are spelled out one by one.
@@ -312,152 +247,3 @@ fn spelled_out(pieces: &[Piece], i: usize) -> bool {
         && ((before >= 2 && latin(before - 2) && alone(before - 2))
             || (latin(i + 3) && alone(i + 3)))
 }
-
-fn push_pieces(c: char, out: &mut Vec<Piece>) {
-    match c {
-        'a'..='z' | 'A'..='Z' | '0'..='9' => out.push(ascii(c)),
-        '가'..='힣' => out.push(syllable(c)),
-        '\'' | '’' | '‘' | '`' | '´' | '"' => {
-            if c == '"' {
-                out.push(Piece::Space);
-            }
-        }
-        '.' | '!' | '?' | ',' | ';' | '。' | '…' => out.push(match c {
-            ',' | ';' => Piece::Mark(','),
-            _ => Piece::Stop,
-        }),
-        '\n' => {
-            out.push(Piece::Space);
-            out.push(Piece::Stop);
-        }
-        c if c.is_ascii_punctuation() => out.push(Piece::Mark(c)),
-        c if c.is_whitespace() => out.push(Piece::Space),
-        c if is_invisible(c) => {}
-        c => {
-            if let Some(plain) = look_alike(c) {
-                out.push(ascii(plain));
-                return;
-            }
-            for d in std::iter::once(c).nfkd() {
-                push_decomposed(d, out);
-            }
-        }
-    }
-}
-
-fn push_decomposed(c: char, out: &mut Vec<Piece>) {
-    let piece = match c {
-        'a'..='z' | 'A'..='Z' | '0'..='9' => ascii(c),
-        '\u{1100}'..='\u{1112}' => Piece::Lead(offset(c, 0x1100)),
-        '\u{1161}'..='\u{1175}' => Piece::Vowel(offset(c, 0x1161)),
-        '\u{11A8}'..='\u{11C2}' => Piece::Tail(offset(c, 0x11A7)),
-        '\u{300}'..='\u{36F}' => return,
-        c if c.is_whitespace() => Piece::Space,
-        c if is_invisible(c) => return,
-        c if c.is_ascii_punctuation() => Piece::Mark(c),
-        c if c.is_alphanumeric() => Piece::Other,
-        '·' | 'ㆍ' | '•' | '~' | '〜' | '−' | '–' | '—' => Piece::Mark(c),
-        _ => Piece::Other,
-    };
-    out.push(piece);
-}
-
-fn offset(c: char, base: u32) -> u8 {
-    u8::try_from(u32::from(c).saturating_sub(base)).unwrap_or(0)
-}
-
-fn ascii(c: char) -> Piece {
-    match c.to_ascii_lowercase() {
-        l @ 'a'..='z' => Piece::Latin(LATIN + offset(l, 0x61)),
-        d @ '0'..='9' => Piece::Digit(DIGIT + offset(d, 0x30)),
-        other => Piece::Mark(other),
-    }
-}
-
-fn syllable(c: char) -> Piece {
-    let index = u32::from(c).saturating_sub(0xAC00);
-    let part = |n: u32| u8::try_from(n).unwrap_or(0);
-    Piece::Syllable(part(index / 588), part(index % 588 / 28), part(index % 28))
-}
-
-fn is_invisible(c: char) -> bool {
-    matches!(c,
-        '\u{AD}' | '\u{34F}' | '\u{61C}' | '\u{115F}' | '\u{1160}' | '\u{17B4}' | '\u{17B5}'
-        | '\u{180B}'..='\u{180F}' | '\u{200B}'..='\u{200F}' | '\u{202A}'..='\u{202E}'
-        | '\u{2060}'..='\u{206F}' | '\u{3164}' | '\u{FE00}'..='\u{FE0F}' | '\u{FEFF}'
-        | '\u{FFA0}' | '\u{E0000}'..='\u{E0FFF}')
-        || c.is_control() && !c.is_whitespace()
-}
-
-/// Cyrillic and Greek letters that pass for Latin ones.
-const fn look_alike(c: char) -> Option<char> {
-    Some(match c {
-        'а' | 'А' | 'α' => 'a',
-        'е' | 'Е' | 'ё' | 'ε' => 'e',
-        'і' | 'І' | 'ι' | 'ı' => 'i',
-        'о' | 'О' | 'ο' | 'σ' => 'o',
-        'с' | 'С' => 'c',
-        'ѕ' => 's',
-        'ԁ' => 'd',
-        'к' | 'К' | 'κ' => 'k',
-        'м' | 'М' => 'm',
-        'у' | 'У' => 'y',
-        'р' | 'Р' => 'p',
-        'х' | 'Х' => 'x',
-        'т' | 'Т' => 't',
-        'ӏ' => 'l',
-        _ => return None,
-    })
-}
-
-/// Digits and marks that stand for a letter inside a Latin word ("k1ll", "$uicide").
-fn unmask(pieces: &mut [Piece]) {
-    let letter = |piece: Option<&Piece>| matches!(piece, Some(Piece::Latin(_)));
-    for i in 0..pieces.len() {
-        let after = letter(pieces.get(i + 1));
-        let before = i > 0 && letter(pieces.get(i - 1));
-        let plain = match pieces[i] {
-            Piece::Digit(code) if before && after => match code - DIGIT {
-                0 => 'o',
-                1 => 'i',
-                3 => 'e',
-                4 => 'a',
-                5 => 's',
-                7 => 't',
-                _ => continue,
-            },
-            Piece::Mark('@') if before && after => 'a',
-            Piece::Mark('$') if after => 's',
-            Piece::Mark('|') if before && after => 'l',
-            Piece::Stop | Piece::Mark(_) => continue,
-            _ => continue,
-        };
-        pieces[i] = ascii(plain);
-    }
-}
-
-/// Shortens what is drawn out: "dieeee", "killlll", "죽어어어어", "ㅋㅋㅋㅋ".
-fn collapse(pieces: &mut Vec<Piece>) {
-    let mut kept = 0;
-    let mut i = 0;
-    while i < pieces.len() {
-        let piece = pieces[i];
-        let run = pieces[i..].iter().take_while(|&&other| other == piece).count();
-        let keep = match piece {
-            Piece::Space | Piece::Stop | Piece::Mark(_) | Piece::Other => 1,
-            Piece::Latin(code) if run > 2 => {
-                let doubles = [b'l', b's', b'f', b'p', b't'];
-                if doubles.contains(&(code - LATIN + b'a')) { 2 } else { 1 }
-            }
-            Piece::Digit(_) => run,
-            _ => run.min(2),
-        };
-        for _ in 0..keep {
-            pieces[kept] = piece;
-            kept += 1;
-        }
-        i += run;
-    }
-    pieces.truncate(kept);
-}
-

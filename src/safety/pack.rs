@@ -126,7 +126,10 @@ impl Pack {
             }
         }
         let class = |name: &str| {
-            names.get(name).copied().ok_or_else(|| PackError::new(format!("no words {name:?}")))
+            names
+                .get(name)
+                .copied()
+                .ok_or_else(|| PackError::new(format!("no words {name:?}")))
         };
         let classes_of = |list: &[String]| -> Result<Vec<u16>, PackError> {
             list.iter().map(|name| class(name)).collect()
@@ -139,7 +142,10 @@ impl Pack {
             }
             for seq in &rule.seq {
                 let steps = read_sequence(seq, &class)?;
-                sequences.push(Sequence { rule: rules.len(), steps });
+                sequences.push(Sequence {
+                    rule: rules.len(),
+                    steps,
+                });
             }
             rules.push(Rule {
                 id: rule.id.clone(),
@@ -168,7 +174,15 @@ impl Pack {
         };
         let classes = names.len();
         let lexicon = Lexicon::new(patterns);
-        Ok(Self { version: raw.version, lexicon, classes, rules, sequences, used, known })
+        Ok(Self {
+            version: raw.version,
+            lexicon,
+            classes,
+            rules,
+            sequences,
+            used,
+            known,
+        })
     }
 }
 
@@ -185,7 +199,9 @@ fn read_word(
         let Some(open) = full.find('{') else { break };
         let close = full[open..].find('}').ok_or_else(broken)? + open;
         let name = &full[open + 1..close];
-        let part = parts.get(name).ok_or_else(|| PackError::new(format!("no part {name:?}")))?;
+        let part = parts
+            .get(name)
+            .ok_or_else(|| PackError::new(format!("no part {name:?}")))?;
         full = format!("{}{part}{}", &full[..open], &full[close + 1..]);
     }
     if full.contains(['{', '}']) {
@@ -218,7 +234,9 @@ fn read_sequence(
         }
     }
     if steps.is_empty() || gap.is_some() {
-        return Err(PackError::new(format!("{text:?} does not end in a word class")));
+        return Err(PackError::new(format!(
+            "{text:?} does not end in a word class"
+        )));
     }
     Ok(steps)
 }

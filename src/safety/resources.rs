@@ -93,7 +93,9 @@ pub fn resources(country: &str, tier: Tier, categories: &[Category]) -> Vec<Reso
         other => other,
     };
     let find = |code: &str| book().country.iter().find(|country| country.code == code);
-    let Some(found) = find(code).or_else(|| find("*")) else { return Vec::new() };
+    let Some(found) = find(code).or_else(|| find("*")) else {
+        return Vec::new();
+    };
     let mut lines = found.line.clone();
     lines.sort_by_key(|line| rank(line, tier, categories));
     lines
@@ -101,9 +103,15 @@ pub fn resources(country: &str, tier: Tier, categories: &[Category]) -> Vec<Reso
 
 /// The smaller, the sooner it is shown; lines of equal rank keep the order of the file.
 fn rank(line: &Resource, tier: Tier, categories: &[Category]) -> u8 {
-    let fits = line.made_for.iter().any(|category| categories.contains(category));
+    let fits = line
+        .made_for
+        .iter()
+        .any(|category| categories.contains(category));
     let hurt = categories.iter().all(|category| {
-        matches!(category, Category::Abuse | Category::SexualViolence | Category::Violence)
+        matches!(
+            category,
+            Category::Abuse | Category::SexualViolence | Category::Violence
+        )
     }) && !categories.is_empty();
     match (tier, line.kind) {
         (Tier::Imminent, Kind::Emergency) => u8::from(hurt && !fits),
@@ -111,8 +119,7 @@ fn rank(line: &Resource, tier: Tier, categories: &[Category]) -> u8 {
         (_, Kind::Emergency) if fits && tier >= Tier::Elevated => 1,
         (_, Kind::Emergency) => 5,
         (_, _) if fits => 0,
-        (_, Kind::Crisis) => 2,
-        (_, Kind::Directory) => 2,
+        (_, Kind::Crisis | Kind::Directory) => 2,
         (_, Kind::Support) => 4,
     }
 }
@@ -122,7 +129,10 @@ mod tests {
     use super::*;
 
     fn numbers(country: &str, tier: Tier, categories: &[Category]) -> Vec<String> {
-        resources(country, tier, categories).into_iter().map(|line| line.number).collect()
+        resources(country, tier, categories)
+            .into_iter()
+            .map(|line| line.number)
+            .collect()
     }
 
     #[test]
@@ -131,7 +141,9 @@ mod tests {
         assert_eq!(book.country.len(), 6);
         assert_eq!(verified_on().len(), 10);
         for line in book.country.iter().flat_map(|country| &country.line) {
-            assert!(!line.name_ko.is_empty() && !line.name_en.is_empty() && !line.number.is_empty());
+            assert!(
+                !line.name_ko.is_empty() && !line.name_en.is_empty() && !line.number.is_empty()
+            );
         }
     }
 
@@ -153,8 +165,14 @@ mod tests {
         assert_eq!(hurt[0], "112");
         let abuse = numbers("KR", Tier::Elevated, &[Category::SexualViolence]);
         assert_eq!(abuse[..2], ["1366", "112"]);
-        assert_eq!(numbers("US", Tier::Imminent, &[Category::Suicide]), ["911", "988"]);
-        assert_eq!(numbers("US", Tier::Elevated, &[Category::Suicide]), ["988", "911"]);
+        assert_eq!(
+            numbers("US", Tier::Imminent, &[Category::Suicide]),
+            ["911", "988"]
+        );
+        assert_eq!(
+            numbers("US", Tier::Elevated, &[Category::Suicide]),
+            ["988", "911"]
+        );
     }
 
     #[test]

@@ -53,7 +53,9 @@ fn from_at(symbols: &[Symbol], start: usize) -> u32 {
 }
 
 fn to_at(symbols: &[Symbol], end: usize) -> u32 {
-    end.checked_sub(1).and_then(|i| symbols.get(i)).map_or(0, |symbol| symbol.at + 1)
+    end.checked_sub(1)
+        .and_then(|i| symbols.get(i))
+        .map_or(0, |symbol| symbol.at + 1)
 }
 
 /// Every rule that fires, with what stands around it taken into account.
@@ -64,7 +66,9 @@ pub(super) fn findings(pack: &Pack, stream: &Stream, turns: &[usize]) -> Vec<Fin
         return Vec::new();
     }
     silence(pack.known.quiet, &mut hits);
-    let mut places = Places { by_class: vec![Vec::new(); pack.classes] };
+    let mut places = Places {
+        by_class: vec![Vec::new(); pack.classes],
+    };
     for hit in &hits {
         places.by_class[usize::from(hit.class)]
             .push((from_at(symbols, hit.start), to_at(symbols, hit.end)));
@@ -79,16 +83,31 @@ pub(super) fn findings(pack: &Pack, stream: &Stream, turns: &[usize]) -> Vec<Fin
             };
             let weight = weigh(pack, &pack.rules[rule], &places, &span);
             let category = pack.rules[rule].category;
-            let Weight { tier, lifted, other } = weight;
-            Finding { rule, tier, lifted, category, other, start, end }
+            let Weight {
+                tier,
+                lifted,
+                other,
+            } = weight;
+            Finding {
+                rule,
+                tier,
+                lifted,
+                category,
+                other,
+                start,
+                end,
+            }
         })
         .collect()
 }
 
 /// Words that touch an idiom ("배고파 죽겠") are not said in earnest.
 fn silence(quiet: u16, hits: &mut Vec<Hit>) {
-    let idioms: Vec<(usize, usize)> =
-        hits.iter().filter(|hit| hit.class == quiet).map(|hit| (hit.start, hit.end)).collect();
+    let idioms: Vec<(usize, usize)> = hits
+        .iter()
+        .filter(|hit| hit.class == quiet)
+        .map(|hit| (hit.start, hit.end))
+        .collect();
     if idioms.is_empty() {
         return;
     }
@@ -153,8 +172,13 @@ struct Span {
 /// From where to where the turn goes in which a finding ends.
 fn turn_of(symbols: &[Symbol], turns: &[usize], end: usize) -> (u32, u32) {
     let after = turns.partition_point(|&start| start < end);
-    let first = after.checked_sub(1).and_then(|i| turns.get(i)).map_or(0, |&i| from_at(symbols, i));
-    let last = turns.get(after).map_or(u32::MAX, |&i| from_at(symbols, i).saturating_sub(1));
+    let first = after
+        .checked_sub(1)
+        .and_then(|i| turns.get(i))
+        .map_or(0, |&i| from_at(symbols, i));
+    let last = turns
+        .get(after)
+        .map_or(u32::MAX, |&i| from_at(symbols, i).saturating_sub(1));
     (first, last)
 }
 
@@ -172,7 +196,11 @@ fn weigh(pack: &Pack, rule: &Rule, places: &Places, span: &Span) -> Weight {
     let own = |classes: &[u16]| places.any(classes, left.max(turn.0), right.min(turn.1));
     let other = places.any(&[pack.known.person], from.saturating_sub(PERSON), from);
     if !rule.needs.is_empty() && !places.any(&rule.needs, left, right) {
-        return Weight { tier: Tier::None, lifted: Tier::None, other };
+        return Weight {
+            tier: Tier::None,
+            lifted: Tier::None,
+            other,
+        };
     }
     let mut tier = rule.tier;
     let hushed = own(&rule.unless);
@@ -184,15 +212,23 @@ fn weigh(pack: &Pack, rule: &Rule, places: &Places, span: &Span) -> Weight {
         from.saturating_sub(NOT_BEFORE).max(turn.0),
         from.saturating_sub(1),
     );
-    let after = places.any(&rule.not, to.saturating_sub(1), to.saturating_add(NOT_AFTER).min(turn.1));
+    let after = places.any(
+        &rule.not,
+        to.saturating_sub(1),
+        to.saturating_add(NOT_AFTER).min(turn.1),
+    );
     let over = rule.past && own(&[pack.known.past]) && own(&[pack.known.resolved]);
     let denied = before || after || over;
     if denied {
         tier = tier.min(Tier::Low);
     }
     let lifted = match rule.lift {
-        Some(lift) if !hushed && !denied => tier.max(lift),
+        Some(higher) if !hushed && !denied => tier.max(higher),
         _ => tier,
     };
-    Weight { tier, lifted, other }
+    Weight {
+        tier,
+        lifted,
+        other,
+    }
 }

@@ -60,7 +60,11 @@ fn rates(pairs: &[(Tier, Tier)], is: impl Fn(Tier) -> bool) -> Rates {
 
 fn share(part: usize, whole: usize) -> f64 {
     let float = |n: usize| f64::from(u32::try_from(n).unwrap_or(u32::MAX));
-    if whole == 0 { 1.0 } else { float(part) / float(whole) }
+    if whole == 0 {
+        1.0
+    } else {
+        float(part) / float(whole)
+    }
 }
 
 #[cfg(test)]
@@ -70,15 +74,50 @@ mod tests {
     #[test]
     fn counts_by_hand() {
         use Tier::{Elevated, Imminent, Low, None};
-        let got = score(&[(None, None), (None, Elevated), (Elevated, Imminent), (Imminent, Low)]);
-        assert_eq!(got.elevated_or_worse, Rates { recall: 0.5, precision: 0.5 });
-        assert_eq!(got.tiers.none, Rates { recall: 0.5, precision: 1.0 });
-        assert_eq!(got.tiers.imminent, Rates { recall: 0.0, precision: 0.0 });
-        assert_eq!(got.tiers.low, Rates { recall: 1.0, precision: 0.0 });
+        let got = score(&[
+            (None, None),
+            (None, Elevated),
+            (Elevated, Imminent),
+            (Imminent, Low),
+        ]);
+        assert_eq!(
+            got.elevated_or_worse,
+            Rates {
+                recall: 0.5,
+                precision: 0.5
+            }
+        );
+        assert_eq!(
+            got.tiers.none,
+            Rates {
+                recall: 0.5,
+                precision: 1.0
+            }
+        );
+        assert_eq!(
+            got.tiers.imminent,
+            Rates {
+                recall: 0.0,
+                precision: 0.0
+            }
+        );
+        assert_eq!(
+            got.tiers.low,
+            Rates {
+                recall: 1.0,
+                precision: 0.0
+            }
+        );
     }
 
     #[test]
     fn nothing_to_find_is_not_a_fault() {
-        assert_eq!(score(&[]).elevated_or_worse, Rates { recall: 1.0, precision: 1.0 });
+        assert_eq!(
+            score(&[]).elevated_or_worse,
+            Rates {
+                recall: 1.0,
+                precision: 1.0
+            }
+        );
     }
 }

@@ -17,7 +17,10 @@ fn tier(text: &str) -> Tier {
 #[test]
 fn the_pack_parses_and_says_its_version() {
     assert!(!gate().version().is_empty());
-    assert_eq!(gate().assess("안녕", &[]).pack_version.as_ref(), gate().version());
+    assert_eq!(
+        gate().assess("안녕", &[]).pack_version.as_ref(),
+        gate().version()
+    );
 }
 
 #[test]
@@ -43,8 +46,8 @@ fn a_broken_pack_is_an_error() {
     for seq in ["", "quiet past", "quiet 3", "quiet 3 4 past", "nothing"] {
         assert!(Pack::read(&pack(seq)).is_err(), "{seq:?}");
     }
-    let circle = format!("version = \"1\"\nrule = []\n[part]\nx = \"{{x}}\"\n[word]\ny = [\"{{x}}\"]");
-    assert!(Pack::read(&circle).is_err());
+    let circle = "version = \"1\"\nrule = []\n[part]\nx = \"{x}\"\n[word]\ny = [\"{x}\"]";
+    assert!(Pack::read(circle).is_err());
 }
 
 #[test]
@@ -70,7 +73,12 @@ fn traps_stay_quiet() {
         "my phone died",
         "죽 먹고 싶어",
     ] {
-        assert_eq!(tier(text), Tier::None, "{text}: {:?}", gate().explain(text, &[]));
+        assert_eq!(
+            tier(text),
+            Tier::None,
+            "{text}: {:?}",
+            gate().explain(text, &[])
+        );
     }
 }
 
@@ -100,7 +108,11 @@ fn evasions_are_seen() {
         "KILL MYSELF",
         "나 kms 하고싶어",
     ] {
-        assert!(tier(text) >= Tier::Elevated, "{text}: {:?}", gate().explain(text, &[]));
+        assert!(
+            tier(text) >= Tier::Elevated,
+            "{text}: {:?}",
+            gate().explain(text, &[])
+        );
     }
 }
 
@@ -110,7 +122,11 @@ fn tiers_and_categories() {
         ("죽고 싶은 건 아니야", Tier::Low, Category::Suicide),
         ("죽고 싶어", Tier::Elevated, Category::Suicide),
         ("자해했어 또", Tier::Elevated, Category::SelfHarm),
-        ("친구가 죽고 싶대", Tier::Elevated, Category::ConcernForOther),
+        (
+            "친구가 죽고 싶대",
+            Tier::Elevated,
+            Category::ConcernForOther,
+        ),
         ("아빠가 때려", Tier::Elevated, Category::Abuse),
         ("오늘 죽을 거야", Tier::Imminent, Category::PlanOrMeans),
         ("유서 다 썼어", Tier::Imminent, Category::PlanOrMeans),
@@ -118,12 +134,20 @@ fn tiers_and_categories() {
         ("I want to die", Tier::Elevated, Category::Suicide),
         ("my husband hits me", Tier::Elevated, Category::Abuse),
         ("I took all my pills", Tier::Imminent, Category::PlanOrMeans),
-        ("how many pills does it take to die", Tier::Imminent, Category::PlanOrMeans),
+        (
+            "how many pills does it take to die",
+            Tier::Imminent,
+            Category::PlanOrMeans,
+        ),
     ];
     for (text, tier, category) in cases {
         let got = gate().assess(text, &[]);
         assert_eq!(got.tier, tier, "{text}: {:?}", gate().explain(text, &[]));
-        assert!(got.categories.contains(&category), "{text}: {:?}", got.categories);
+        assert!(
+            got.categories.contains(&category),
+            "{text}: {:?}",
+            got.categories
+        );
     }
 }
 
@@ -131,7 +155,10 @@ fn tiers_and_categories() {
 fn a_plan_told_in_two_messages() {
     let got = gate().assess("약은 모아놨어", &["오늘 뭐 했어", "그냥 다 끝내고 싶어"]);
     assert_eq!(got.tier, Tier::Imminent);
-    assert_eq!(gate().assess("약 먹었어", &["감기 걸렸어"]).tier, Tier::None);
+    assert_eq!(
+        gate().assess("약 먹었어", &["감기 걸렸어"]).tier,
+        Tier::None
+    );
     let got = gate().assess("i have the pills", &["i want to die"]);
     assert_eq!(got.tier, Tier::Imminent);
 }
@@ -141,7 +168,10 @@ fn earlier_turns_do_not_count_alone_and_never_lower() {
     assert_eq!(gate().assess("고마워", &["죽고 싶어"]).tier, Tier::None);
     for text in ["죽고 싶어", "오늘 죽을 거야", "i want to die"] {
         for before in ["아니야 농담이야", "영화 봤어", "창피해", "lol"] {
-            assert!(gate().assess(text, &[before]).tier >= tier(text), "{before} / {text}");
+            assert!(
+                gate().assess(text, &[before]).tier >= tier(text),
+                "{before} / {text}"
+            );
         }
     }
 }
@@ -149,10 +179,33 @@ fn earlier_turns_do_not_count_alone_and_never_lower() {
 #[test]
 fn every_text_is_there_in_both_languages_and_names_no_method() {
     let banned = [
-        "약을", "칼", "밧줄", "옥상", "다리 위", "번개탄", "연탄", "농약", "수면제", "목을", "뛰어내",
-        "pill", "knife", "rope", "gun", "bridge", "roof", "overdose", "hanging", "noose", "jump",
+        "약을",
+        "칼",
+        "밧줄",
+        "옥상",
+        "다리 위",
+        "번개탄",
+        "연탄",
+        "농약",
+        "수면제",
+        "목을",
+        "뛰어내",
+        "pill",
+        "knife",
+        "rope",
+        "gun",
+        "bridge",
+        "roof",
+        "overdose",
+        "hanging",
+        "noose",
+        "jump",
     ];
-    let sets: Vec<Vec<Category>> = Category::ALL.iter().map(|c| vec![*c]).chain([vec![]]).collect();
+    let sets: Vec<Vec<Category>> = Category::ALL
+        .iter()
+        .map(|c| vec![*c])
+        .chain([vec![]])
+        .collect();
     for tier in Tier::ALL {
         for set in &sets {
             for lang in [Lang::Ko, Lang::En] {
@@ -169,7 +222,10 @@ fn every_text_is_there_in_both_languages_and_names_no_method() {
                         assert!(!low.contains(word), "{word} in {text}");
                     }
                     if lang == Lang::En {
-                        assert!(Lang::detect(&low.replace("마들랜", "")) == Lang::En, "{text}");
+                        assert!(
+                            Lang::detect(&low.replace("마들랜", "")) == Lang::En,
+                            "{text}"
+                        );
                     }
                 }
             }
@@ -197,9 +253,43 @@ fn no_text_makes_it_panic() {
         seed
     };
     let pieces = [
-        "죽", "고", " ", "싶", "어", "자", "살", "ㅈ", "ㅅ", "ㅏ", "k", "ill", "my", "self", "1", "@",
-        ".", "\n", "\u{200b}", "\u{301}", "\u{1100}", "\u{1161}", "\u{11a8}", "\u{1f52a}", "약", "다",
-        "먹었", "i", " want to ", "die", "'t", "\0", "\u{feff}", "𝓴", "ﬁ", "한", "…",
+        "죽",
+        "고",
+        " ",
+        "싶",
+        "어",
+        "자",
+        "살",
+        "ㅈ",
+        "ㅅ",
+        "ㅏ",
+        "k",
+        "ill",
+        "my",
+        "self",
+        "1",
+        "@",
+        ".",
+        "\n",
+        "\u{200b}",
+        "\u{301}",
+        "\u{1100}",
+        "\u{1161}",
+        "\u{11a8}",
+        "\u{1f52a}",
+        "약",
+        "다",
+        "먹었",
+        "i",
+        " want to ",
+        "die",
+        "'t",
+        "\0",
+        "\u{feff}",
+        "𝓴",
+        "ﬁ",
+        "한",
+        "…",
     ];
     for _ in 0..3000 {
         let bytes: Vec<u8> = (0..next() % 40).map(|_| next().to_le_bytes()[3]).collect();
@@ -216,7 +306,16 @@ fn no_text_makes_it_panic() {
 
 #[test]
 fn long_texts_take_linear_time() {
-    for unit in ["죽고", "죽고 싶어 ", "took all pills ", "a", "ㅈ", "자.", "약 다 ", "want to "] {
+    for unit in [
+        "죽고",
+        "죽고 싶어 ",
+        "took all pills ",
+        "a",
+        "ㅈ",
+        "자.",
+        "약 다 ",
+        "want to ",
+    ] {
         let time = |bytes: usize| {
             let text = unit.repeat(bytes / unit.len());
             (0..3)
@@ -230,7 +329,10 @@ fn long_texts_take_linear_time() {
         };
         let (small, large) = (time(16 * 1024), time(64 * 1024));
         // Four times the text; the rest is slack for a busy machine.
-        assert!(large < small * 10 + Duration::from_millis(20), "{unit}: {small:?} {large:?}");
+        assert!(
+            large < small * 10 + Duration::from_millis(20),
+            "{unit}: {small:?} {large:?}"
+        );
     }
 }
 

@@ -24,7 +24,11 @@ impl Lang {
                 '\u{1100}'..='\u{11FF}' | '\u{3131}'..='\u{318E}' | '\u{A960}'..='\u{A97C}'
                 | '\u{AC00}'..='\u{D7FB}' | '\u{FFA1}'..='\u{FFDC}')
         };
-        if text.chars().any(hangul) { Self::Ko } else { Self::En }
+        if text.chars().any(hangul) {
+            Self::Ko
+        } else {
+            Self::En
+        }
     }
 }
 
@@ -182,7 +186,14 @@ fn line(resource: &Resource, lang: Lang) -> String {
 /// the two or three lines that fit best. Empty at [`Tier::None`].
 pub fn short_text(tier: Tier, categories: &[Category], country: &str, lang: Lang) -> String {
     let count = if tier == Tier::Imminent { 3 } else { 2 };
-    with_lines(message(tier, categories, lang), tier, categories, country, lang, count)
+    with_lines(
+        message(tier, categories, lang),
+        tier,
+        categories,
+        country,
+        lang,
+        count,
+    )
 }
 
 /// The whole answer when the model is down, and the first text at imminent.
@@ -201,7 +212,14 @@ pub fn fixed_answer(tier: Tier, categories: &[Category], country: &str, lang: La
         (Lang::Ko, _) => "지금 안전한가요? 곁에 있어 줄 사람이 있나요?",
         (Lang::En, _) => "Are you safe right now? Is there someone who can be with you?",
     };
-    with_lines(&format!("{opening} {ask}"), tier, categories, country, lang, usize::MAX)
+    with_lines(
+        &format!("{opening} {ask}"),
+        tier,
+        categories,
+        country,
+        lang,
+        usize::MAX,
+    )
 }
 
 fn with_lines(

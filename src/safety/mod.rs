@@ -105,8 +105,8 @@ impl Gate {
 
     /// The rules that fired on `text`, for tests and for tuning the pack.
     /// The rules that fired, for tests and for tuning the pack.
-    #[cfg(any(test, safety_lab))]
-    pub fn explain(&self, text: &str, recent: &[&str]) -> Vec<(String, Tier)> {
+    #[cfg(test)]
+    pub(crate) fn explain(&self, text: &str, recent: &[&str]) -> Vec<(String, Tier)> {
         let (findings, _) = self.findings(text, recent);
         findings
             .iter()

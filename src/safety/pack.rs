@@ -62,6 +62,7 @@ struct RawRule {
 /// One rule, compiled.
 #[derive(Debug)]
 pub(super) struct Rule {
+    #[cfg(test)]
     pub(super) id: String,
     pub(super) tier: Tier,
     pub(super) category: Category,
@@ -148,6 +149,7 @@ impl Pack {
                 });
             }
             rules.push(Rule {
+                #[cfg(test)]
                 id: rule.id.clone(),
                 tier: rule.tier,
                 category: rule.category,

@@ -336,19 +336,95 @@ fn long_texts_take_linear_time() {
     }
 }
 
-/// The list this project wrote for itself: a change of the pack must not make it worse.
+/// The lists this project wrote for itself: a change of the pack must not make them worse.
 #[test]
-fn the_own_list_stays_as_good_as_it_is() {
-    let list = include_str!("../../tests/data/safety-own.tsv");
-    let pairs: Vec<(Tier, Tier)> = list
-        .lines()
-        .skip(1)
-        .filter_map(|line| {
-            let mut parts = line.splitn(3, '\t').skip(1);
-            Some((Tier::parse(parts.next()?)?, tier(parts.next()?)))
+fn the_own_lists_stay_as_good_as_they_are() {
+    let lists = [
+        include_str!("../../tests/data/safety-own.tsv"),
+        include_str!("../../tests/data/safety-probes.tsv"),
+    ];
+    for list in lists {
+        let pairs: Vec<(Tier, Tier)> = list
+            .lines()
+            .skip(1)
+            .map(|line| {
+                let mut parts = line.splitn(3, '\t').skip(1);
+                (
+                    Tier::parse(parts.next().unwrap()).unwrap(),
+                    tier(parts.next().unwrap()),
+                )
+            })
+            .collect();
+        assert!(pairs.len() >= 400);
+        assert!(
+            pairs
+                .iter()
+                .all(|p| p.0 != Tier::Imminent || p.1 >= Tier::Elevated)
+        );
+        let score = score::score(&pairs).elevated_or_worse;
+        assert!(score.recall >= 0.98 && score.precision >= 0.97, "{score:?}");
+    }
+}
+
+/// `SAFETY_TSV=list.tsv cargo test --release safety::tests::measure -- --ignored --nocapture`:
+/// scores a list with the columns lang, tier and text, and says how long a message takes.
+#[test]
+#[ignore = "needs SAFETY_TSV"]
+fn measure() {
+    let text = std::fs::read_to_string(std::env::var("SAFETY_TSV").unwrap()).unwrap();
+    let mut pairs = Vec::new();
+    let mut times = Vec::new();
+    for line in text.lines().skip(1) {
+        let mut parts = line.splitn(3, '\t').skip(1);
+        let want = Tier::parse(parts.next().unwrap()).unwrap();
+        let words = parts.next().unwrap();
+        for _ in 0..20 {
+            let start = Instant::now();
+            std::hint::black_box(gate().assess(words, &[]));
+            times.push(start.elapsed());
+        }
+        let got = tier(words);
+        if (want >= Tier::Elevated) != (got >= Tier::Elevated) {
+            println!("{} -> {}: {words}", want.as_str(), got.as_str());
+        }
+        pairs.push((want, got));
+    }
+    times.sort();
+    println!("{} lines {:#?}", pairs.len(), score::score(&pairs));
+    println!(
+        "p50 {:?} p99 {:?}",
+        times[times.len() / 2],
+        times[times.len() * 99 / 100]
+    );
+    let big = text.chars().cycle().take(16 * 1024).collect::<String>();
+    let end = (0..=16 * 1024)
+        .rev()
+        .find(|&i| big.is_char_boundary(i))
+        .unwrap();
+    let mut long: Vec<Duration> = (0..50)
+        .map(|_| {
+            let start = Instant::now();
+            std::hint::black_box(gate().assess(&big[..end], &[]));
+            start.elapsed()
         })
         .collect();
-    assert!(pairs.len() >= 400);
-    let score = score::score(&pairs).elevated_or_worse;
-    assert!(score.recall >= 0.95 && score.precision >= 0.93, "{score:?}");
+    long.sort();
+    println!("16 KiB: p50 {:?} p99 {:?}", long[25], long[49]);
+}
+
+/// `SAFETY_COLUMN=7 SAFETY_TSV=chat.tsv …alarms…`: every alarm on everyday sentences, to be read.
+#[test]
+#[ignore = "needs SAFETY_TSV and SAFETY_COLUMN"]
+fn alarms() {
+    let column: usize = std::env::var("SAFETY_COLUMN").unwrap().parse().unwrap();
+    let text = std::fs::read_to_string(std::env::var("SAFETY_TSV").unwrap()).unwrap();
+    let (mut all, mut found) = (0, 0);
+    for words in text.lines().filter_map(|line| line.split('\t').nth(column)) {
+        all += 1;
+        if tier(words) >= Tier::Elevated {
+            found += 1;
+            println!("{:?} {words}", gate().explain(words, &[]));
+        }
+    }
+    println!("{found} of {all}");
 }

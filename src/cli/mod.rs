@@ -12,6 +12,7 @@ mod logins;
 mod migrate;
 mod once;
 mod prompt;
+mod safety;
 mod serve;
 mod terminal;
 mod user;
@@ -57,6 +58,9 @@ enum Command {
     /// Look after the prompts that the model is given.
     #[command(after_help = prompt::HELP)]
     Prompt(prompt::Prompt),
+    /// Measure the safety gate.
+    #[command(after_help = safety::HELP)]
+    Safety(safety::Safety),
     /// Show or update the schema of the database.
     #[command(after_help = migrate::HELP)]
     Migrate(migrate::Migrate),
@@ -151,6 +155,7 @@ fn run(cli: Cli) -> Result {
         Command::Chat(command) => chat::run(&global, command),
         Command::User(command) => user::run(&global, command),
         Command::Prompt(command) => prompt::run(&global, command),
+        Command::Safety(command) => safety::run(&global, &command),
         Command::Migrate(command) => migrate::run(&global, command),
         Command::Config(command) => config::run(&global, &command),
     }

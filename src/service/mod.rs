@@ -16,11 +16,12 @@ use crate::auth::keys::Keys;
 use crate::auth::password::Hasher;
 use crate::auth::token::Tokens;
 use crate::config::Config;
+use crate::domain::safety::Tier;
 use crate::domain::{Clock, Random, Result};
 use crate::llm::ChatModel;
-use crate::safety::Gate;
+use crate::safety::{Assessment, Gate, PackError};
 use crate::store::Store;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -51,7 +52,6 @@ pub struct App {
     hasher: Hasher,
     clock: Arc<dyn Clock>,
     random: Arc<dyn Random>,
-    gate: Gate,
     known_users: account::KnownUsers,
     live: live::Sessions,
     turns: TaskTracker,
@@ -62,14 +62,17 @@ pub struct App {
 }
 
 impl App {
-    /// Puts the parts together.
+    /// Puts the parts together, and begins to compile the safety rules beside it.
     pub fn new(parts: Parts) -> Result<Arc<Self>> {
+        std::thread::Builder::new()
+            .name("safety-rules".to_owned())
+            .spawn(|| LazyLock::force(&GATE))
+            .map_err(crate::domain::Error::internal)?;
         let keys = Arc::new(parts.keys);
         let auth = &parts.config.auth;
         Ok(Arc::new(Self {
             hasher: Hasher::new(auth.argon2_memory_kib, auth.argon2_passes, &*parts.random)?,
             tokens: Tokens::new(Arc::clone(&keys)),
-            gate: Gate::embedded().map_err(crate::domain::Error::internal)?,
             turn_places: Arc::new(Semaphore::new(
                 parts.config.limits.turns.min(Semaphore::MAX_PERMITS),
             )),
@@ -105,5 +108,25 @@ impl App {
     /// The schema version of the database, as proof that it answers.
     pub async fn schema_version(&self) -> Result<i64> {
         self.store.schema_version().await
+    }
+}
+
+/// The safety gate. Compiling its rules takes a fifth of a second, so it happens once a process and
+/// beside the start; who speaks within that time waits for it.
+static GATE: LazyLock<Result<Gate, PackError>> = LazyLock::new(Gate::embedded);
+
+/// What the gate says of these words and the turns before them.
+fn assess(words: &str, recent: &[&str]) -> Assessment {
+    match &*GATE {
+        Ok(gate) => gate.assess(words, recent),
+        Err(error) => {
+            // The rules are part of the binary and a test reads them: this cannot happen unnoticed.
+            tracing::error!(%error, "the safety rules are broken");
+            Assessment {
+                tier: Tier::None,
+                categories: Vec::new(),
+                pack_version: "none".into(),
+            }
+        }
     }
 }

@@ -64,7 +64,7 @@ pub enum Found {
 impl App {
     /// What the gate says of these words alone. Pure; comes before everything else.
     pub fn assess(&self, words: &str) -> Assessment {
-        self.gate.assess(words, &[])
+        super::assess(words, &[])
     }
 
     /// What somebody in danger is shown; `None` below elevated.
@@ -78,7 +78,7 @@ impl App {
             .into_iter()
             .map(|resource| Resource {
                 name: resource.name(lang).to_owned(),
-                contact: resource.contact.clone(),
+                contact: resource.number.clone(),
                 note: resource.note(lang).map(str::to_owned),
             })
             .collect();

@@ -28,6 +28,8 @@ const CHECKPOINT: Duration = Duration::from_secs(1);
 const STORE_PATIENCE: Duration = Duration::from_mins(1);
 /// The person's earlier turns that the safety gate reads along.
 const RECENT: usize = 4;
+/// The person's earlier turns whose tier still holds.
+const STICKY: usize = 20;
 /// The name under which fixed answers are stored.
 const FIXED: &str = "fixed";
 
@@ -215,8 +217,9 @@ async fn answer(app: &App, turn: &LiveTurn, brief: &Brief, facts: &mut Facts) ->
             tracing::warn!(step_id = %turn.step_id, code = %error.code(), causes = error.causes(), "answering without history");
             Briefing::default()
         });
-    let assessment = assess_together(app, turn, brief, &briefing.history);
-    take_care(app, turn, brief, &assessment);
+    let now = assess_together(turn, brief, &briefing.history);
+    take_care(app, turn, brief, &now);
+    let assessment = sticky(now, &briefing.history);
     let (system, version) = instructions(
         app,
         turn,
@@ -258,18 +261,33 @@ async fn answer(app: &App, turn: &LiveTurn, brief: &Brief, facts: &mut Facts) ->
 
 /// The gate on the words together with the turns before; it can only raise what the words alone
 /// said.
-fn assess_together(app: &App, turn: &LiveTurn, brief: &Brief, history: &[Exchange]) -> Assessment {
+fn assess_together(turn: &LiveTurn, brief: &Brief, history: &[Exchange]) -> Assessment {
     let recent: Vec<&str> = history
         .iter()
         .skip(history.len().saturating_sub(RECENT))
         .map(|e| e.user_input.as_str())
         .collect();
-    let together = app.gate.assess(&turn.user_input, &recent);
+    let together = crate::service::assess(&turn.user_input, &recent);
     if together.tier > brief.assessment.tier {
         together
     } else {
         brief.assessment.clone()
     }
+}
+
+/// A tier holds on: somebody who spoke of dying a few turns ago is not over it because they now talk
+/// of the weather. The frame is for the turn that raised it; the model is told for all of them.
+fn sticky(now: Assessment, history: &[Exchange]) -> Assessment {
+    let earlier = history.iter().rev().take(STICKY);
+    earlier
+        .map(|exchange| crate::service::assess(&exchange.user_input, &[]))
+        .fold(now, |highest, assessment| {
+            if assessment.tier > highest.tier {
+                assessment
+            } else {
+                highest
+            }
+        })
 }
 
 /// What a person in danger gets before the model has said a word.

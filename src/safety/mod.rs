@@ -1,0 +1,207 @@
+//! The safety gate: reads a person's words before a model does, and says how much care they need.
+//!
+//! | file | what it owns |
+//! |---|---|
+//! | `letters` | characters as plain pieces: look-alikes, masks, drawn-out letters |
+//! | `normalise` | pieces as symbols that survive typos, jamo and spacing |
+//! | `lexicon` | the spellings of the pack, found in one pass |
+//! | `pack`, `rules.toml` | the rule pack: versioned data, checked when read |
+//! | `rules` | sequences of words, what silences them, what denies them |
+//! | `resources`, `resources.toml` | people to reach, by country |
+//! | `texts` | what is said to the person and to the model |
+//! | `score` | recall and precision, for tests and for whoever measures |
+//!
+//! Called by the turn, on every message, before quota, lock and database. Pure: no clock, no file,
+//! no network. Invariants: it is a floor and never an all-clear; more turns never lower a tier; what
+//! it returns holds none of the person's words; its time is linear in the text.
+//! How long a tier sticks is decided by the caller.
+
+mod letters;
+mod lexicon;
+mod normalise;
+mod pack;
+pub mod resources;
+mod rules;
+pub mod score;
+#[cfg(test)]
+mod tests;
+pub mod texts;
+
+pub use pack::PackError;
+pub use resources::{Resource, resources};
+pub use texts::{Lang, fixed_answer, message, preamble, short_text};
+
+use std::sync::Arc;
+
+use crate::domain::safety::{Category, Tier};
+use normalise::Stream;
+use pack::Pack;
+use rules::Finding;
+
+/// How many of the turns before are read, and how many bytes of each (its end).
+const TURNS: usize = 4;
+const TURN_BYTES: usize = 2048;
+
+/// What the gate found. It holds no words of the person.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Assessment {
+    /// The highest tier found.
+    pub tier: Tier,
+    /// What it is about, without repeats, in the order of [`Category::ALL`].
+    pub categories: Vec<Category>,
+    /// The version of the rule pack that found it.
+    pub pack_version: Arc<str>,
+}
+
+/// The compiled gate. Build it once and share it.
+#[derive(Debug)]
+pub struct Gate {
+    pack: Pack,
+    version: Arc<str>,
+}
+
+impl Gate {
+    /// The gate with the rule pack of this build.
+    pub fn embedded() -> Result<Self, PackError> {
+        let pack = Pack::embedded()?;
+        let version = Arc::from(pack.version.as_str());
+        Ok(Self { pack, version })
+    }
+
+    /// The version of the rule pack.
+    pub fn version(&self) -> &str {
+        &self.version
+    }
+
+    /// Reads `text` together with the person's turns before it, oldest first.
+    ///
+    /// Earlier turns can raise what `text` says (a plan told in two messages). Alone they do not
+    /// count again: keeping a tier for the session is the caller's part.
+    pub fn assess(&self, text: &str, recent: &[&str]) -> Assessment {
+        let mut tier = Tier::None;
+        let mut found = [false; Category::ALL.len()];
+        for (at, category, other) in self.weighted(text, recent) {
+            if at == Tier::None {
+                continue;
+            }
+            tier = tier.max(at);
+            mark(&mut found, category);
+            if other && is_own_risk(category) {
+                mark(&mut found, Category::ConcernForOther);
+            }
+        }
+        let categories = Category::ALL
+            .into_iter()
+            .zip(found)
+            .filter(|pair| pair.1)
+            .map(|pair| pair.0)
+            .collect();
+        Assessment {
+            tier,
+            categories,
+            pack_version: Arc::clone(&self.version),
+        }
+    }
+
+    /// The rules that fired on `text`, for tests and for tuning the pack.
+    /// The rules that fired, for tests and for tuning the pack.
+    #[cfg(test)]
+    pub(crate) fn explain(&self, text: &str, recent: &[&str]) -> Vec<(String, Tier)> {
+        let (findings, _) = self.findings(text, recent);
+        findings
+            .iter()
+            .map(|f| (self.pack.rules[f.rule].id.clone(), f.tier))
+            .collect()
+    }
+
+    fn findings(&self, text: &str, recent: &[&str]) -> (Vec<Finding>, usize) {
+        let skipped = recent.len().saturating_sub(TURNS);
+        let before = recent
+            .iter()
+            .skip(skipped)
+            .map(|turn| tail(turn, TURN_BYTES));
+        let (stream, starts) = Stream::of_turns(before.chain(std::iter::once(text)));
+        let current = starts.last().copied().unwrap_or(0);
+        (rules::findings(&self.pack, &stream, &starts), current)
+    }
+
+    fn weighted(&self, text: &str, recent: &[&str]) -> Vec<(Tier, Category, bool)> {
+        let (findings, current) = self.findings(text, recent);
+        // Dying spoken of lifts a sign ("I have the pills") all the way, despair only to elevated.
+        let spoken = Ends::of(&self.pack, &findings, |finding| {
+            finding.tier >= Tier::Elevated
+                || matches!(finding.category, Category::Suicide | Category::SelfHarm)
+        });
+        let despair = Ends::of(&self.pack, &findings, |_| true);
+        findings
+            .iter()
+            .filter(|finding| finding.end > current)
+            .map(|finding| {
+                let lifted = if spoken.beside(finding) {
+                    finding.lifted
+                } else if despair.beside(finding) {
+                    finding.lifted.min(Tier::Elevated)
+                } else {
+                    Tier::None
+                };
+                (finding.tier.max(lifted), finding.category, finding.other)
+            })
+            .collect()
+    }
+}
+
+/// The first end and the last start of some findings: enough to know if one stands beside another.
+struct Ends {
+    first_end: Option<usize>,
+    last_start: Option<usize>,
+}
+
+impl Ends {
+    fn of(pack: &Pack, findings: &[Finding], holds: impl Fn(&Finding) -> bool) -> Self {
+        let some = || {
+            findings.iter().filter(|finding| {
+                finding.tier > Tier::None
+                    && is_own_risk(finding.category)
+                    && pack.rules[finding.rule].lift.is_none()
+                    && holds(finding)
+            })
+        };
+        Self {
+            first_end: some().map(|finding| finding.end).min(),
+            last_start: some().map(|finding| finding.start).max(),
+        }
+    }
+
+    fn beside(&self, finding: &Finding) -> bool {
+        self.first_end.is_some_and(|end| end <= finding.start)
+            || self.last_start.is_some_and(|start| start >= finding.end)
+    }
+}
+
+fn mark(found: &mut [bool; Category::ALL.len()], category: Category) {
+    for (slot, known) in found.iter_mut().zip(Category::ALL) {
+        *slot |= known == category;
+    }
+}
+
+/// Whether the category is about someone's own life.
+fn is_own_risk(category: Category) -> bool {
+    matches!(
+        category,
+        Category::Suicide
+            | Category::SelfHarm
+            | Category::PlanOrMeans
+            | Category::Farewell
+            | Category::Hopelessness
+            | Category::Burden
+    )
+}
+
+/// The last `bytes` bytes of the text, from a character's start on.
+fn tail(text: &str, bytes: usize) -> &str {
+    let mut from = text.len().saturating_sub(bytes);
+    while !text.is_char_boundary(from) {
+        from += 1;
+    }
+    &text[from..]
+}

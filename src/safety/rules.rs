@@ -1,0 +1,234 @@
+//! The matching engine: words of the pack, in order and near each other, make a finding.
+//!
+//! One pass finds the words, one pass over the words fills the sequences; both are linear in the
+//! length of the text. Nothing here knows a language: that is all in the pack.
+
+use super::lexicon::Hit;
+use super::normalise::{Stream, Symbol};
+use super::pack::{Pack, Rule};
+use crate::domain::safety::{Category, Tier};
+
+/// How far around a finding `unless` and `needs` look.
+const NEAR: u32 = 24;
+/// How far before and after a finding a negation still belongs to it.
+const NOT_BEFORE: u32 = 2;
+const NOT_AFTER: u32 = 3;
+/// How far before a finding the person it is about may stand.
+const PERSON: u32 = 14;
+/// How many ends of a step are kept; older ones are out of reach in any ordinary text.
+const KEPT: usize = 6;
+
+/// A rule that fired.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Finding {
+    pub(super) rule: usize,
+    pub(super) tier: Tier,
+    /// The tier if dying is spoken of elsewhere; the same as `tier` for most.
+    pub(super) lifted: Tier,
+    pub(super) category: Category,
+    /// Whether someone else is named before it.
+    pub(super) other: bool,
+    pub(super) start: usize,
+    pub(super) end: usize,
+}
+
+/// Where the words of each class stand, in order.
+struct Places {
+    by_class: Vec<Vec<(u32, u32)>>,
+}
+
+impl Places {
+    fn any(&self, classes: &[u16], from: u32, to: u32) -> bool {
+        classes.iter().any(|&class| {
+            let places = &self.by_class[usize::from(class)];
+            // Ends are in order, so the first that ends after `from` decides with its neighbours.
+            let first = places.partition_point(|place| place.1 < from);
+            places[first..].iter().take(8).any(|place| place.0 <= to)
+        })
+    }
+}
+
+fn from_at(symbols: &[Symbol], start: usize) -> u32 {
+    symbols.get(start).map_or(0, |symbol| symbol.at)
+}
+
+fn to_at(symbols: &[Symbol], end: usize) -> u32 {
+    end.checked_sub(1)
+        .and_then(|i| symbols.get(i))
+        .map_or(0, |symbol| symbol.at + 1)
+}
+
+/// Every rule that fires, with what stands around it taken into account.
+pub(super) fn findings(pack: &Pack, stream: &Stream, turns: &[usize]) -> Vec<Finding> {
+    let symbols = &stream.symbols;
+    let mut hits = pack.lexicon.find(stream);
+    if hits.is_empty() {
+        return Vec::new();
+    }
+    silence(pack.known.quiet, &mut hits);
+    let mut places = Places {
+        by_class: vec![Vec::new(); pack.classes],
+    };
+    for hit in &hits {
+        places.by_class[usize::from(hit.class)]
+            .push((from_at(symbols, hit.start), to_at(symbols, hit.end)));
+    }
+    matches(pack, symbols, &hits)
+        .into_iter()
+        .map(|(rule, start, end)| {
+            let span = Span {
+                from: from_at(symbols, start),
+                to: to_at(symbols, end),
+                turn: turn_of(symbols, turns, end),
+            };
+            let weight = weigh(pack, &pack.rules[rule], &places, &span);
+            let category = pack.rules[rule].category;
+            let Weight {
+                tier,
+                lifted,
+                other,
+            } = weight;
+            Finding {
+                rule,
+                tier,
+                lifted,
+                category,
+                other,
+                start,
+                end,
+            }
+        })
+        .collect()
+}
+
+/// Words that touch an idiom ("배고파 죽겠") are not said in earnest.
+fn silence(quiet: u16, hits: &mut Vec<Hit>) {
+    let idioms: Vec<(usize, usize)> = hits
+        .iter()
+        .filter(|hit| hit.class == quiet)
+        .map(|hit| (hit.start, hit.end))
+        .collect();
+    if idioms.is_empty() {
+        return;
+    }
+    hits.retain(|hit| {
+        let first = idioms.partition_point(|idiom| idiom.1 <= hit.start);
+        hit.class == quiet
+            || !idioms[first..]
+                .iter()
+                .take(8)
+                .any(|&(start, end)| start < hit.end && end > hit.start && end + 1 >= hit.end)
+    });
+}
+
+/// The sequences that are complete: (rule, first symbol, end).
+fn matches(pack: &Pack, symbols: &[Symbol], hits: &[Hit]) -> Vec<(usize, usize, usize)> {
+    let mut offsets = Vec::with_capacity(pack.sequences.len());
+    let mut total = 0;
+    for sequence in &pack.sequences {
+        offsets.push(total);
+        total += sequence.steps.len();
+    }
+    // The latest (start of the whole, end) for each step of each sequence.
+    let mut reached: Vec<[Option<(usize, usize)>; KEPT]> = vec![[None; KEPT]; total];
+    let mut out: Vec<(usize, usize, usize)> = Vec::new();
+    for hit in hits {
+        for &(s, k) in &pack.used[usize::from(hit.class)] {
+            let steps = &pack.sequences[s].steps;
+            let from = if k == 0 {
+                Some(hit.start)
+            } else {
+                let reach = steps[k].0;
+                reached[offsets[s] + k - 1]
+                    .iter()
+                    .flatten()
+                    .find(|&&(_, end)| {
+                        end <= hit.start
+                            && from_at(symbols, hit.start).saturating_sub(to_at(symbols, end))
+                                <= reach
+                    })
+                    .map(|&(start, _)| start)
+            };
+            let Some(from) = from else { continue };
+            if k + 1 == steps.len() {
+                out.push((pack.sequences[s].rule, from, hit.end));
+            } else {
+                let row = &mut reached[offsets[s] + k];
+                row.rotate_right(1);
+                row[0] = Some((from, hit.end));
+            }
+        }
+    }
+    out
+}
+
+/// Where a finding stands, and its turn.
+struct Span {
+    from: u32,
+    to: u32,
+    turn: (u32, u32),
+}
+
+/// From where to where the turn goes in which a finding ends.
+fn turn_of(symbols: &[Symbol], turns: &[usize], end: usize) -> (u32, u32) {
+    let after = turns.partition_point(|&start| start < end);
+    let first = after
+        .checked_sub(1)
+        .and_then(|i| turns.get(i))
+        .map_or(0, |&i| from_at(symbols, i));
+    let last = turns
+        .get(after)
+        .map_or(u32::MAX, |&i| from_at(symbols, i).saturating_sub(1));
+    (first, last)
+}
+
+/// What a finding is worth in its place.
+struct Weight {
+    tier: Tier,
+    lifted: Tier,
+    other: bool,
+}
+
+fn weigh(pack: &Pack, rule: &Rule, places: &Places, span: &Span) -> Weight {
+    let &Span { from, to, turn } = span;
+    let (left, right) = (from.saturating_sub(NEAR), to.saturating_add(NEAR));
+    // What speaks against a finding counts only in its own turn: more turns never lower a tier.
+    let own = |classes: &[u16]| places.any(classes, left.max(turn.0), right.min(turn.1));
+    let other = places.any(&[pack.known.person], from.saturating_sub(PERSON), from);
+    if !rule.needs.is_empty() && !places.any(&rule.needs, left, right) {
+        return Weight {
+            tier: Tier::None,
+            lifted: Tier::None,
+            other,
+        };
+    }
+    let mut tier = rule.tier;
+    let hushed = own(&rule.unless);
+    if hushed {
+        tier = tier.min(rule.unless_tier);
+    }
+    let before = places.any(
+        &rule.not_before,
+        from.saturating_sub(NOT_BEFORE).max(turn.0),
+        from.saturating_sub(1),
+    );
+    let after = places.any(
+        &rule.not,
+        to.saturating_sub(1),
+        to.saturating_add(NOT_AFTER).min(turn.1),
+    );
+    let over = rule.past && own(&[pack.known.past]) && own(&[pack.known.resolved]);
+    let denied = before || after || over;
+    if denied {
+        tier = tier.min(Tier::Low);
+    }
+    let lifted = match rule.lift {
+        Some(higher) if !hushed && !denied => tier.max(higher),
+        _ => tier,
+    };
+    Weight {
+        tier,
+        lifted,
+        other,
+    }
+}

@@ -1,0 +1,367 @@
+//! The gate as a whole: the traps, the context, and what must hold for any text.
+
+use std::time::{Duration, Instant};
+
+use super::*;
+use crate::domain::safety::Category;
+
+fn gate() -> &'static Gate {
+    static GATE: std::sync::OnceLock<Gate> = std::sync::OnceLock::new();
+    GATE.get_or_init(|| Gate::embedded().unwrap())
+}
+
+fn tier(text: &str) -> Tier {
+    gate().assess(text, &[]).tier
+}
+
+#[test]
+fn the_pack_parses_and_says_its_version() {
+    assert!(!gate().version().is_empty());
+    assert_eq!(
+        gate().assess("안녕", &[]).pack_version.as_ref(),
+        gate().version()
+    );
+}
+
+#[test]
+fn a_broken_pack_is_an_error() {
+    for text in [
+        "",
+        "version = 1",
+        "version = \"1\"\nrule = []\n[word]\nquiet = [\"(a\"]",
+        "version = \"1\"\nrule = []\n[word]\nquiet = [\"{no}\"]",
+        "version = \"1\"\nrule = []\n[word]\nquiet = [\"a*b\"]",
+        "version = \"1\"\nrule = []\n[word]\nquiet = [\"\"]",
+    ] {
+        assert!(Pack::read(text).is_err(), "{text:?}");
+    }
+    let words = "quiet = [\"a\"]\npast = [\"b\"]\nresolved = [\"c\"]\nperson = [\"d\"]\n";
+    let pack = |seq: &str| {
+        format!(
+            "version = \"1\"\n[word]\n{words}\n[[rule]]\nid = \"r\"\ntier = \"low\"\n\
+             category = \"suicide\"\nseq = [\"{seq}\"]"
+        )
+    };
+    assert!(Pack::read(&pack("quiet 3 past")).is_ok());
+    for seq in ["", "quiet past", "quiet 3", "quiet 3 4 past", "nothing"] {
+        assert!(Pack::read(&pack(seq)).is_err(), "{seq:?}");
+    }
+    let circle = "version = \"1\"\nrule = []\n[part]\nx = \"{x}\"\n[word]\ny = [\"{x}\"]";
+    assert!(Pack::read(circle).is_err());
+}
+
+#[test]
+fn traps_stay_quiet() {
+    for text in [
+        "너한테 보여주고 싶어",
+        "보여 주고 싶은 게 많아",
+        "선물을 주고 싶어",
+        "도와주고파",
+        "혼자 해",
+        "혼자 해볼게",
+        "혼자해도 돼",
+        "여자 살 빼는 법",
+        "남자 살 집",
+        "send it",
+        "just send it tonight",
+        "the weekend it rained",
+        "배고파 죽겠다",
+        "웃겨 죽겠네",
+        "죽을 만큼 좋아",
+        "마감에 죽는다",
+        "kill the process",
+        "my phone died",
+        "죽 먹고 싶어",
+    ] {
+        assert_eq!(
+            tier(text),
+            Tier::None,
+            "{text}: {:?}",
+            gate().explain(text, &[])
+        );
+    }
+}
+
+#[test]
+fn evasions_are_seen() {
+    for text in [
+        "자 살하고 싶다",
+        "ㅈㅏ살하고 싶어",
+        "ㅈㅏㅅㅏㄹ 하고 싶다",
+        "자.살.하고 싶어",
+        "자@살 생각중",
+        "자\u{200b}살하고 싶다",
+        "죽고시퍼",
+        "주꼬시퍼",
+        "죽고싶어어어어어어",
+        "죽 고 싶 다",
+        "ㅈㅅ하고싶다",
+        "kms",
+        "i want to unalive myself",
+        "k1ll myself",
+        "k.i.l.l myself",
+        "k i l l myself",
+        "kiiiiill myself",
+        "kil\u{200b}l myself",
+        "ｋｉｌｌ ｍｙｓｅｌｆ",
+        "kіll mysеlf",
+        "KILL MYSELF",
+        "나 kms 하고싶어",
+    ] {
+        assert!(
+            tier(text) >= Tier::Elevated,
+            "{text}: {:?}",
+            gate().explain(text, &[])
+        );
+    }
+}
+
+#[test]
+fn tiers_and_categories() {
+    let cases = [
+        ("죽고 싶은 건 아니야", Tier::Low, Category::Suicide),
+        ("죽고 싶어", Tier::Elevated, Category::Suicide),
+        ("자해했어 또", Tier::Elevated, Category::SelfHarm),
+        (
+            "친구가 죽고 싶대",
+            Tier::Elevated,
+            Category::ConcernForOther,
+        ),
+        ("아빠가 때려", Tier::Elevated, Category::Abuse),
+        ("오늘 죽을 거야", Tier::Imminent, Category::PlanOrMeans),
+        ("유서 다 썼어", Tier::Imminent, Category::PlanOrMeans),
+        ("I'm not suicidal", Tier::Low, Category::Suicide),
+        ("I want to die", Tier::Elevated, Category::Suicide),
+        ("my husband hits me", Tier::Elevated, Category::Abuse),
+        ("I took all my pills", Tier::Imminent, Category::PlanOrMeans),
+        (
+            "how many pills does it take to die",
+            Tier::Imminent,
+            Category::PlanOrMeans,
+        ),
+    ];
+    for (text, tier, category) in cases {
+        let got = gate().assess(text, &[]);
+        assert_eq!(got.tier, tier, "{text}: {:?}", gate().explain(text, &[]));
+        assert!(
+            got.categories.contains(&category),
+            "{text}: {:?}",
+            got.categories
+        );
+    }
+}
+
+#[test]
+fn a_plan_told_in_two_messages() {
+    let got = gate().assess("약은 모아놨어", &["오늘 뭐 했어", "그냥 다 끝내고 싶어"]);
+    assert_eq!(got.tier, Tier::Imminent);
+    assert_eq!(
+        gate().assess("약 먹었어", &["감기 걸렸어"]).tier,
+        Tier::None
+    );
+    let got = gate().assess("i have the pills", &["i want to die"]);
+    assert_eq!(got.tier, Tier::Imminent);
+}
+
+#[test]
+fn earlier_turns_do_not_count_alone_and_never_lower() {
+    assert_eq!(gate().assess("고마워", &["죽고 싶어"]).tier, Tier::None);
+    for text in ["죽고 싶어", "오늘 죽을 거야", "i want to die"] {
+        for before in ["아니야 농담이야", "영화 봤어", "창피해", "lol"] {
+            assert!(
+                gate().assess(text, &[before]).tier >= tier(text),
+                "{before} / {text}"
+            );
+        }
+    }
+}
+
+#[test]
+fn every_text_is_there_in_both_languages_and_names_no_method() {
+    let banned = [
+        "약을",
+        "칼",
+        "밧줄",
+        "옥상",
+        "다리 위",
+        "번개탄",
+        "연탄",
+        "농약",
+        "수면제",
+        "목을",
+        "뛰어내",
+        "pill",
+        "knife",
+        "rope",
+        "gun",
+        "bridge",
+        "roof",
+        "overdose",
+        "hanging",
+        "noose",
+        "jump",
+    ];
+    let sets: Vec<Vec<Category>> = Category::ALL
+        .iter()
+        .map(|c| vec![*c])
+        .chain([vec![]])
+        .collect();
+    for tier in Tier::ALL {
+        for set in &sets {
+            for lang in [Lang::Ko, Lang::En] {
+                let texts = [
+                    message(tier, set, lang).to_owned(),
+                    preamble(tier, set, lang).to_owned(),
+                    short_text(tier, set, "KR", lang),
+                    fixed_answer(tier, set, "KR", lang),
+                ];
+                for text in texts {
+                    assert_eq!(text.is_empty(), tier == Tier::None, "{tier:?} {set:?}");
+                    let low = text.to_lowercase();
+                    for word in banned {
+                        assert!(!low.contains(word), "{word} in {text}");
+                    }
+                    if lang == Lang::En {
+                        assert!(
+                            Lang::detect(&low.replace("마들랜", "")) == Lang::En,
+                            "{text}"
+                        );
+                    }
+                }
+            }
+        }
+    }
+    assert!(short_text(Tier::Imminent, &[Category::Suicide], "KR", Lang::Ko).contains("119"));
+    assert!(fixed_answer(Tier::Imminent, &[], "US", Lang::En).contains("988"));
+}
+
+#[test]
+fn language_is_korean_with_any_hangul() {
+    assert_eq!(Lang::detect("i feel 슬퍼"), Lang::Ko);
+    assert_eq!(Lang::detect("ㅠㅠ"), Lang::Ko);
+    assert_eq!(Lang::detect("hello 123"), Lang::En);
+}
+
+#[test]
+fn no_text_makes_it_panic() {
+    // A small generator; the same texts every run.
+    let mut seed = 0x9E37_79B9_7F4A_7C15_u64;
+    let mut next = move || {
+        seed ^= seed << 13;
+        seed ^= seed >> 7;
+        seed ^= seed << 17;
+        seed
+    };
+    let pieces = [
+        "죽",
+        "고",
+        " ",
+        "싶",
+        "어",
+        "자",
+        "살",
+        "ㅈ",
+        "ㅅ",
+        "ㅏ",
+        "k",
+        "ill",
+        "my",
+        "self",
+        "1",
+        "@",
+        ".",
+        "\n",
+        "\u{200b}",
+        "\u{301}",
+        "\u{1100}",
+        "\u{1161}",
+        "\u{11a8}",
+        "\u{1f52a}",
+        "약",
+        "다",
+        "먹었",
+        "i",
+        " want to ",
+        "die",
+        "'t",
+        "\0",
+        "\u{feff}",
+        "𝓴",
+        "ﬁ",
+        "한",
+        "…",
+    ];
+    for _ in 0..3000 {
+        let bytes: Vec<u8> = (0..next() % 40).map(|_| next().to_le_bytes()[3]).collect();
+        let noise = String::from_utf8_lossy(&bytes).into_owned();
+        let mut text = String::new();
+        for _ in 0..next() % 30 {
+            let pick = usize::try_from(next() % pieces.len() as u64).unwrap();
+            text.push_str(pieces[pick]);
+        }
+        gate().assess(&noise, &[&text]);
+        gate().assess(&text, &[&noise, "", &text]);
+    }
+}
+
+#[test]
+fn long_texts_take_linear_time() {
+    for unit in [
+        "죽고",
+        "죽고 싶어 ",
+        "took all pills ",
+        "a",
+        "ㅈ",
+        "자.",
+        "약 다 ",
+        "want to ",
+    ] {
+        let time = |bytes: usize| {
+            let text = unit.repeat(bytes / unit.len());
+            (0..3)
+                .map(|_| {
+                    let start = Instant::now();
+                    gate().assess(&text, &[]);
+                    start.elapsed()
+                })
+                .min()
+                .unwrap_or_default()
+        };
+        let (small, large) = (time(16 * 1024), time(64 * 1024));
+        // Four times the text; the rest is slack for a busy machine.
+        assert!(
+            large < small * 10 + Duration::from_millis(20),
+            "{unit}: {small:?} {large:?}"
+        );
+    }
+}
+
+/// The lists this project wrote for itself: a change of the pack must not make them worse.
+#[test]
+fn the_own_lists_stay_as_good_as_they_are() {
+    let lists = [
+        include_str!("../../tests/data/safety-own.tsv"),
+        include_str!("../../tests/data/safety-probes.tsv"),
+    ];
+    for list in lists {
+        let pairs: Vec<(Tier, Tier)> = list
+            .lines()
+            .skip(1)
+            .map(|line| {
+                let mut parts = line.splitn(3, '\t').skip(1);
+                (
+                    Tier::parse(parts.next().unwrap()).unwrap(),
+                    tier(parts.next().unwrap()),
+                )
+            })
+            .collect();
+        assert!(pairs.len() >= 400);
+        assert!(
+            pairs
+                .iter()
+                .all(|p| p.0 != Tier::Imminent || p.1 >= Tier::Elevated)
+        );
+        let score = score::score(&pairs).elevated_or_worse;
+        assert!(score.recall >= 0.98 && score.precision >= 0.97, "{score:?}");
+    }
+}

@@ -400,10 +400,10 @@ impl Config {
         for (variable, value) in env.iter().filter(|(_, value)| !value.is_empty()) {
             match variable.as_str() {
                 "OPENAI_API_KEY" if model.api_key == standard.api_key => {
-                    model.api_key = Secret::new(value)
+                    model.api_key = Secret::new(value);
                 }
                 "OPENAI_BASE_URL" if model.base_url == standard.base_url => {
-                    model.base_url.clone_from(value)
+                    model.base_url.clone_from(value);
                 }
                 "OPENAI_MODEL" if model.model == standard.model => model.model.clone_from(value),
                 _ => {}

@@ -126,7 +126,9 @@ impl Keys {
         self.0.iter().filter_map(move |key| {
             let mut mac = Hmac::<Sha256>::new_from_slice(&key.secret).ok()?;
             mac.update(purpose);
-            parts.iter().for_each(|part| mac.update(part));
+            for part in parts {
+                mac.update(part);
+            }
             Some(mac.finalize().into_bytes().into())
         })
     }

@@ -43,7 +43,7 @@ pub(super) async fn talk(client: &Client, session_id: Option<SessionId>, words: 
                 }
             }
             Event::Frame(ServerFrame::Notice { notice }) => {
-                note(format_args!("[{}] {}", notice.code, notice.message))?
+                note(format_args!("[{}] {}", notice.code, notice.message))?;
             }
             Event::Frame(ServerFrame::Done(done)) => {
                 writeln!(io::stdout())?;

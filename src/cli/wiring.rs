@@ -67,9 +67,12 @@ pub(super) fn database_file(config: &Config) -> Result<PathBuf> {
     Ok(sqlite::path_of(&config.database.url).ok_or_else(wrong)?)
 }
 
+/// Models in the order in which they are asked.
+pub(super) type Chain = Vec<Arc<dyn ChatModel>>;
+
 /// The models of the chain, and where each sends people's words.
-pub(super) fn models(config: &Config) -> Result<(Vec<Arc<dyn ChatModel>>, Vec<String>)> {
-    let mut models: Vec<Arc<dyn ChatModel>> = Vec::new();
+pub(super) fn models(config: &Config) -> Result<(Chain, Vec<String>)> {
+    let mut models: Chain = Vec::new();
     let mut hosts = Vec::new();
     for name in &config.llm.chain {
         if let Some(model) = config.models.get(name) {

@@ -115,8 +115,9 @@ impl<T: DeserializeOwned> FromRequest<Surface> for Body<T> {
             {
                 Ok(Ok(bytes)) => bytes,
                 Ok(Err(error)) => {
-                    let too_large = std::error::Error::source(&error)
-                        .is_some_and(|e| e.is::<http_body_util::LengthLimitError>());
+                    let too_large = std::error::Error::source(&error).is_some_and(
+                        <dyn std::error::Error + 'static>::is::<http_body_util::LengthLimitError>,
+                    );
                     if !too_large {
                         return Err(problem::plain(
                             StatusCode::BAD_REQUEST,

@@ -29,9 +29,20 @@ pub(super) struct Peer {
     pub(super) subject: Subject,
     /// Whether it offered `deepme.v1`.
     pub(super) every_frame: bool,
-    /// The session it wants: none, one that is no id, or this one.
-    pub(super) session: Option<Option<SessionId>>,
+    /// The session it wants.
+    pub(super) wanted: Wanted,
     pub(super) linger: Linger,
+}
+
+/// The session that a peer asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Wanted {
+    /// A new one.
+    New,
+    /// One that no id names.
+    Nonsense,
+    /// This one.
+    Session(SessionId),
 }
 
 /// An open socket.
@@ -95,10 +106,10 @@ impl Socket {
     /// Finds the session and tells the peer.
     async fn attach(&mut self) -> Step<(SessionId, Subscription)> {
         let user_id = self.peer.subject.user_id;
-        let attached = match self.peer.session {
-            None => self.app.attach(user_id, None).await,
-            Some(None) => Ok(None),
-            Some(Some(session_id)) => self.app.attach(user_id, Some(session_id)).await,
+        let attached = match self.peer.wanted {
+            Wanted::New => self.app.attach(user_id, None).await,
+            Wanted::Nonsense => Ok(None),
+            Wanted::Session(session_id) => self.app.attach(user_id, Some(session_id)).await,
         };
         let attached = match attached {
             Ok(Some(attached)) => attached,
@@ -179,7 +190,7 @@ impl Socket {
         self.settled_at = None;
         let mut wrote = false;
         while let Some(cursor) = &mut self.cursor {
-            let Some(next) = cursor.next() else { break };
+            let Some(next) = cursor.read() else { break };
             let text = match next {
                 Next::Token(json) => json,
                 Next::Frame(frame) => frame.to_json(),
@@ -297,13 +308,11 @@ impl Socket {
             ClientFrame::Stop => {
                 let running = self.cursor.as_ref().map(|cursor| Arc::clone(cursor.turn()));
                 // Another device's turn can be stopped, too: it is the same person.
-                match running.or_else(|| self.app.running(session_id)) {
-                    Some(turn) => turn.stop(),
-                    None => {
-                        let error =
-                            Error::new(ErrorCode::NotFound, "there is no running turn to stop");
-                        self.send_error(ErrorFrame::from(&error)).await?;
-                    }
+                if let Some(turn) = running.or_else(|| self.app.running(session_id)) {
+                    turn.stop()
+                } else {
+                    let error = Error::new(ErrorCode::NotFound, "there is no running turn to stop");
+                    self.send_error(ErrorFrame::from(&error)).await?;
                 }
                 Ok(())
             }

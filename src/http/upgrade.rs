@@ -9,8 +9,8 @@ use super::accept::Place;
 use super::extract;
 use super::linger::Linger;
 use super::problem::{self, Failure};
-use super::socket::{Peer, Socket};
-use crate::domain::{Error, ErrorCode, SessionId};
+use super::socket::{Peer, Socket, Wanted};
+use crate::domain::{Error, ErrorCode};
 use crate::wire::ws::{BEARER_SUBPROTOCOL, SUBPROTOCOL};
 use axum::extract::ws::rejection::WebSocketUpgradeRejection;
 use axum::extract::ws::{WebSocket, WebSocketUpgrade};
@@ -30,7 +30,7 @@ const WRITE_MOST: usize = 1 << 20;
 
 /// The query of the seed. What is not known is ignored: old apps send what they like.
 #[derive(Debug, Default, Deserialize)]
-struct Wanted {
+struct Asked {
     user_id: Option<String>,
     session_id: Option<String>,
 }
@@ -81,13 +81,13 @@ async fn checked(
     let offers = offers(headers);
     let token = credential(headers, &offers).map_err(refuse)?;
     let subject = surface.app.authenticate(token).await.map_err(refuse)?;
-    let wanted = parts
-        .extract::<Query<Wanted>>()
+    let asked = parts
+        .extract::<Query<Asked>>()
         .await
-        .map(|Query(wanted)| wanted)
+        .map(|Query(asked)| asked)
         .unwrap_or_default();
     // Anything but one's own id is somebody else's, a malformed one too.
-    if wanted
+    if asked
         .user_id
         .is_some_and(|id| id.parse() != Ok(subject.user_id))
     {
@@ -97,11 +97,11 @@ async fn checked(
         )));
     }
     let every_frame = offers.contains(&SUBPROTOCOL);
-    // Old apps send "null" or nothing; what is no id names no session.
-    let session = wanted
-        .session_id
-        .filter(|id| !id.is_empty())
-        .map(|id| id.parse::<SessionId>().ok());
+    let wanted = match asked.session_id.filter(|id| !id.is_empty()) {
+        None => Wanted::New,
+        // Old apps send "null" and the like.
+        Some(id) => id.parse().map_or(Wanted::Nonsense, Wanted::Session),
+    };
     let linger = parts
         .extract::<Extension<Linger>>()
         .await
@@ -115,7 +115,7 @@ async fn checked(
     let peer = Peer {
         subject,
         every_frame,
-        session,
+        wanted,
         linger,
     };
     let limit = surface.app.config().limits.message_bytes;

@@ -1,4 +1,4 @@
-//! Any endpoint of the Chat Completions API: `OpenAI`, Ollama, llama.cpp, vLLM, `LiteLLM`.
+//! Any endpoint of the Chat Completions API: `OpenAI`, Ollama, llama.cpp, vLLM, LiteLLM.
 //!
 //! Owns [`OpenAi`]. The request is made of async-openai's types; the answer is read here, because
 //! that crate's reader takes a cut stream for a finished one, rejects chunks of real servers, logs

@@ -29,20 +29,29 @@ pub struct Login {
     pub expires_in: Duration,
 }
 
-/// The token epochs of accounts that were asked for lately; `None` is an account that may not act.
+/// Whose tokens an account accepts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Standing {
+    /// Those of this epoch.
+    Epoch(i64),
+    /// None: it is disabled or gone.
+    Barred,
+}
+
+/// The standing of accounts that were asked for lately.
 #[derive(Default)]
-pub(super) struct KnownUsers(Mutex<HashMap<UserId, (Option<i64>, Instant)>>);
+pub(super) struct KnownUsers(Mutex<HashMap<UserId, (Standing, Instant)>>);
 
 impl KnownUsers {
-    fn get(&self, user_id: UserId) -> Option<Option<i64>> {
+    fn get(&self, user_id: UserId) -> Option<Standing> {
         let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         known
             .get(&user_id)
             .filter(|(_, since)| since.elapsed() < FRESH)
-            .map(|(epoch, _)| *epoch)
+            .map(|(standing, _)| *standing)
     }
 
-    fn put(&self, user_id: UserId, epoch: Option<i64>) {
+    fn put(&self, user_id: UserId, standing: Standing) {
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if known.len() >= REMEMBERED {
             known.retain(|_, (_, since)| since.elapsed() < FRESH);
@@ -50,7 +59,7 @@ impl KnownUsers {
                 known.clear();
             }
         }
-        known.insert(user_id, (epoch, Instant::now()));
+        known.insert(user_id, (standing, Instant::now()));
     }
 }
 
@@ -155,7 +164,7 @@ impl App {
                 "the password was changed elsewhere in the meantime",
             ));
         };
-        self.known_users.put(user_id, Some(token_epoch));
+        self.known_users.put(user_id, Standing::Epoch(token_epoch));
         tracing::info!(%user_id, "password changed");
         self.issue(&User {
             token_epoch,
@@ -185,17 +194,17 @@ impl App {
 
     /// Whether the account behind a token that was genuine still stands.
     pub async fn check_standing(&self, subject: Subject) -> Result<()> {
-        let epoch = if let Some(epoch) = self.known_users.get(subject.user_id) {
-            epoch
+        let standing = if let Some(standing) = self.known_users.get(subject.user_id) {
+            standing
         } else {
             let user = self.store.user(subject.user_id).await?;
-            let epoch = user
+            let standing = user
                 .filter(|user| user.disabled_at.is_none())
-                .map(|user| user.token_epoch);
-            self.known_users.put(subject.user_id, epoch);
-            epoch
+                .map_or(Standing::Barred, |user| Standing::Epoch(user.token_epoch));
+            self.known_users.put(subject.user_id, standing);
+            standing
         };
-        if epoch == Some(subject.epoch) {
+        if standing == Standing::Epoch(subject.epoch) {
             Ok(())
         } else {
             Err(Error::new(

@@ -251,7 +251,7 @@ impl Cursor {
     }
 
     /// What is new, or `None` for now. Text that came in pieces is taken together.
-    pub fn next(&mut self) -> Option<Next> {
+    pub fn read(&mut self) -> Option<Next> {
         if self.over {
             return None;
         }
@@ -275,7 +275,7 @@ impl Cursor {
         Some(Next::End(end))
     }
 
-    /// Waits until [`Self::next`] has something.
+    /// Waits until [`Self::read`] has something.
     pub async fn changed(&self) {
         loop {
             let mut changed = std::pin::pin!(self.turn.changed.notified());
@@ -420,7 +420,7 @@ mod tests {
 
     fn drain(cursor: &mut Cursor, text: &mut String) -> Vec<ServerFrame> {
         let mut frames = Vec::new();
-        while let Some(next) = cursor.next() {
+        while let Some(next) = cursor.read() {
             match next {
                 Next::Token(json) => match ServerFrame::parse(&json) {
                     Some(ServerFrame::Token { token }) => text.push_str(&token),
@@ -444,7 +444,7 @@ mod tests {
         turn.end(notice("second end"));
         let mut cursor = Cursor::new(turn);
         let mut seen = Vec::new();
-        while let Some(next) = cursor.next() {
+        while let Some(next) = cursor.read() {
             seen.push(next);
         }
         assert_eq!(

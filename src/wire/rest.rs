@@ -295,7 +295,7 @@ pub struct HealthBody {
     pub schema: Option<i64>,
 }
 
-/// RFC 9457 `application/problem+json`. `detail` also serves clients written for FastAPI.
+/// RFC 9457 `application/problem+json`. `detail` also serves clients written for `FastAPI`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Problem {
     /// A URI reference that names the kind of problem: `/problems/<code>`.

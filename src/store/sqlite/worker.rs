@@ -44,7 +44,7 @@ impl Workers {
             .map(|(n, connection)| {
                 let (queue, jobs) = mpsc::channel(QUEUE);
                 spawn(&format!("db-reader-{n}"), move || {
-                    read_loop(&connection, jobs)
+                    read_loop(&connection, jobs);
                 })?;
                 Ok(queue)
             })

@@ -10,6 +10,8 @@
     reason = "one binary, many modules: what they share is pub"
 )]
 
+mod raw;
 mod support;
 
+mod bad_frames;
 mod conversation;

@@ -1,0 +1,250 @@
+//! HTTP and WebSocket without a client's manners: what no good client sends, byte for byte.
+
+use crate::support::{PATIENCE, Server};
+use deepme::wire::rest::Problem;
+use futures_util::{SinkExt as _, StreamExt as _};
+use std::net::SocketAddr;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
+use tokio_tungstenite::tungstenite::http::{HeaderName, HeaderValue};
+use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
+
+/// One HTTP answer.
+#[derive(Debug)]
+pub struct Answer {
+    pub status: u16,
+    /// Names in lower case.
+    pub headers: Vec<(String, String)>,
+    pub body: Vec<u8>,
+}
+
+impl Answer {
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers
+            .iter()
+            .find(|(n, _)| n == name)
+            .map(|(_, value)| value.as_str())
+    }
+
+    pub fn text(&self) -> &str {
+        std::str::from_utf8(&self.body).unwrap()
+    }
+
+    pub fn json(&self) -> serde_json::Value {
+        serde_json::from_slice(&self.body).unwrap()
+    }
+
+    /// The problem of an error, which every error must be.
+    pub fn problem(&self) -> Problem {
+        assert_eq!(
+            self.header("content-type"),
+            Some("application/problem+json"),
+            "{self:?}"
+        );
+        let problem: Problem = serde_json::from_slice(&self.body).unwrap();
+        assert_eq!(problem.status, self.status);
+        assert!(!problem.detail.is_empty() && !problem.title.is_empty());
+        problem
+    }
+}
+
+/// A request that is well-formed at least as HTTP.
+#[derive(Debug, Clone)]
+pub struct Ask {
+    pub method: &'static str,
+    pub path: String,
+    pub headers: Vec<(String, String)>,
+    pub body: Vec<u8>,
+}
+
+impl Ask {
+    pub fn new(method: &'static str, path: impl Into<String>) -> Self {
+        Self {
+            method,
+            path: path.into(),
+            headers: Vec::new(),
+            body: Vec::new(),
+        }
+    }
+
+    pub fn header(mut self, name: &str, value: &str) -> Self {
+        self.headers.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    pub fn bearer(self, token: &str) -> Self {
+        self.header("authorization", &format!("Bearer {token}"))
+    }
+
+    pub fn body(mut self, kind: &str, body: impl Into<Vec<u8>>) -> Self {
+        self.body = body.into();
+        self.header("content-type", kind)
+    }
+
+    pub fn json(self, body: impl Into<Vec<u8>>) -> Self {
+        self.body("application/json", body)
+    }
+
+    /// The headers of a WebSocket handshake.
+    pub fn upgrade(self) -> Self {
+        self.header("connection", "Upgrade")
+            .header("upgrade", "websocket")
+            .header("sec-websocket-version", "13")
+            .header("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ==")
+    }
+
+    fn bytes(&self) -> Vec<u8> {
+        let mut head = format!("{} {} HTTP/1.1\r\nhost: test\r\n", self.method, self.path);
+        for (name, value) in &self.headers {
+            head.push_str(&format!("{name}: {value}\r\n"));
+        }
+        if !self.body.is_empty() || self.method == "POST" || self.method == "PUT" {
+            head.push_str(&format!("content-length: {}\r\n", self.body.len()));
+        }
+        let mut bytes = head.into_bytes();
+        bytes.extend_from_slice(b"\r\n");
+        bytes.extend_from_slice(&self.body);
+        bytes
+    }
+
+    pub async fn send(&self, server: &Server) -> Answer {
+        self.send_to(server.address).await
+    }
+
+    /// Writes everything and only then reads, as simple clients do.
+    pub async fn send_to(&self, address: SocketAddr) -> Answer {
+        let exchange = async {
+            let mut stream = TcpStream::connect(address).await.unwrap();
+            // The server may have hung up: what it said must still be readable.
+            let _ = stream.write_all(&self.bytes()).await;
+            read_answer(&mut stream, self.method).await
+        };
+        timeout(PATIENCE, exchange).await.expect("an answer")
+    }
+}
+
+/// Reads one answer; panics when the connection ends before it is whole.
+pub async fn read_answer(stream: &mut TcpStream, method: &str) -> Answer {
+    let mut bytes = Vec::new();
+    let head_end = loop {
+        if let Some(end) = bytes.windows(4).position(|w| w == b"\r\n\r\n") {
+            break end;
+        }
+        let read = stream.read_buf(&mut bytes).await;
+        assert!(
+            read.as_ref().is_ok_and(|n| *n > 0),
+            "the connection ended before the answer's head: {read:?}, got {:?}",
+            String::from_utf8_lossy(&bytes)
+        );
+    };
+    let head = String::from_utf8(bytes[..head_end].to_vec()).unwrap();
+    let mut lines = head.split("\r\n");
+    let status = lines.next().unwrap().split(' ').nth(1).unwrap();
+    let status: u16 = status.parse().unwrap();
+    let headers: Vec<(String, String)> = lines
+        .map(|line| line.split_once(':').unwrap())
+        .map(|(name, value)| (name.to_lowercase(), value.trim().to_owned()))
+        .collect();
+    let mut body = bytes.split_off(head_end + 4);
+    let length = headers
+        .iter()
+        .find(|(name, _)| name == "content-length")
+        .map_or(0, |(_, value)| value.parse::<usize>().unwrap());
+    let length = if method == "HEAD" || status == 101 {
+        0
+    } else {
+        length
+    };
+    while body.len() < length {
+        let read = stream.read_buf(&mut body).await;
+        assert!(
+            read.as_ref().is_ok_and(|n| *n > 0),
+            "the connection ended before the answer was whole: {read:?}"
+        );
+    }
+    Answer {
+        status,
+        headers,
+        body,
+    }
+}
+
+/// A socket of any client there may be.
+pub struct RawSocket {
+    ws: WebSocketStream<MaybeTlsStream<TcpStream>>,
+    /// The subprotocol that the server chose.
+    pub protocol: Option<String>,
+}
+
+/// What it hears.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Heard {
+    Json(serde_json::Value),
+    Closed(u16),
+    /// The connection ended without a Close frame.
+    Broken(String),
+}
+
+impl RawSocket {
+    /// Opens `/ws/emotion` with this query, `""` or `"?…"`, and these headers.
+    pub async fn open(server: &Server, query: &str, headers: &[(&str, &str)]) -> Self {
+        let url = format!("ws://{}/ws/emotion{query}", server.address);
+        let mut request = url.into_client_request().unwrap();
+        for (name, value) in headers {
+            request.headers_mut().append(
+                HeaderName::try_from(*name).unwrap(),
+                HeaderValue::try_from(*value).unwrap(),
+            );
+        }
+        let opening = tokio_tungstenite::connect_async(request);
+        let (ws, response) = timeout(PATIENCE, opening)
+            .await
+            .expect("a handshake")
+            .unwrap();
+        let protocol = response
+            .headers()
+            .get("sec-websocket-protocol")
+            .map(|value| value.to_str().unwrap().to_owned());
+        Self { ws, protocol }
+    }
+
+    pub async fn send(&mut self, message: Message) {
+        self.try_send(message).await.unwrap();
+    }
+
+    pub async fn try_send(
+        &mut self,
+        message: Message,
+    ) -> Result<(), tokio_tungstenite::tungstenite::Error> {
+        timeout(PATIENCE, self.ws.send(message))
+            .await
+            .expect("the message is taken")
+    }
+
+    pub async fn next(&mut self) -> Heard {
+        loop {
+            let next = timeout(PATIENCE, self.ws.next());
+            match next.await.expect("the server says something") {
+                Some(Ok(Message::Text(text))) => {
+                    return Heard::Json(serde_json::from_str(&text).unwrap());
+                }
+                Some(Ok(Message::Close(frame))) => {
+                    return Heard::Closed(frame.map_or(1005, |frame| frame.code.into()));
+                }
+                Some(Ok(_)) => {}
+                Some(Err(error)) => return Heard::Broken(error.to_string()),
+                None => return Heard::Broken("end of file".to_owned()),
+            }
+        }
+    }
+
+    pub async fn json(&mut self) -> serde_json::Value {
+        match self.next().await {
+            Heard::Json(value) => value,
+            other => panic!("expected a frame, got {other:?}"),
+        }
+    }
+}

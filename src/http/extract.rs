@@ -4,7 +4,6 @@
 //! problem that names the member, and the credential is looked at before the body.
 
 use super::Surface;
-use super::linger::Linger;
 use super::problem::{self, Failure};
 use crate::auth::token::Subject;
 use crate::domain::{Error, ErrorCode, UserId};
@@ -106,7 +105,6 @@ impl<T: DeserializeOwned> FromRequest<Surface> for Body<T> {
                 "the body must be application/json",
             ));
         }
-        let linger = request.extensions().get::<Linger>().cloned();
         let limit = config.limits.body_bytes;
         let patience = Duration::from_secs(config.server.request_seconds);
         let bytes =
@@ -123,9 +121,6 @@ impl<T: DeserializeOwned> FromRequest<Surface> for Body<T> {
                             StatusCode::BAD_REQUEST,
                             "the body did not arrive whole",
                         ));
-                    }
-                    if let Some(linger) = linger {
-                        linger.ask();
                     }
                     let message = format!("the body must be at most {limit} bytes");
                     return Err(

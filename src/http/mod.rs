@@ -20,6 +20,7 @@ mod upgrade;
 
 use crate::service::App;
 use axum::Router;
+use axum::body::HttpBody as _;
 use axum::extract::{Request, State};
 use axum::http::header::{
     CACHE_CONTROL, CONTENT_SECURITY_POLICY, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
@@ -27,6 +28,7 @@ use axum::http::header::{
 use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
+use linger::Linger;
 use problem::Failure;
 use std::sync::Arc;
 use std::time::Duration;
@@ -133,9 +135,16 @@ async fn observe(State(surface): State<Surface>, request: Request, next: Next) -
     let method = request.method().clone();
     let path = request.uri().path().to_owned();
     let draining = surface.app.draining().is_cancelled();
+    // What refuses a request before its body was read must still be seen by who is sending it.
+    let unread = (!request.body().is_end_stream())
+        .then(|| request.extensions().get::<Linger>().cloned())
+        .flatten();
     let quiet = path.starts_with("/health") || path.starts_with("/ws/");
     let mut response = next.run(request).await;
     let status = response.status();
+    if let Some(linger) = unread.filter(|_| status.is_client_error() || status.is_server_error()) {
+        linger.ask();
+    }
     let headers = response.headers_mut();
     if let Ok(value) = HeaderValue::try_from(id.to_string()) {
         headers.insert(REQUEST_ID.clone(), value);

@@ -14,4 +14,5 @@ mod raw;
 mod support;
 
 mod bad_frames;
+mod bad_requests;
 mod conversation;

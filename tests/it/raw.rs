@@ -5,12 +5,12 @@ use deepme::wire::rest::Problem;
 use futures_util::{SinkExt as _, StreamExt as _};
 use std::net::SocketAddr;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::timeout;
+use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
 use tokio_tungstenite::tungstenite::http::{HeaderName, HeaderValue};
-use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
 
 /// One HTTP answer.
 #[derive(Debug)]
@@ -49,6 +49,14 @@ impl Answer {
         assert!(!problem.detail.is_empty() && !problem.title.is_empty());
         problem
     }
+}
+
+/// A connection that holds little: as on a real network, what the server does not read is not sent,
+/// and a server that closes instead of reading breaks the client's write.
+pub async fn connect(address: SocketAddr) -> TcpStream {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.set_send_buffer_size(64 * 1024).unwrap();
+    socket.connect(address).await.unwrap()
 }
 
 /// A request that is well-formed at least as HTTP.
@@ -114,12 +122,16 @@ impl Ask {
         self.send_to(server.address).await
     }
 
-    /// Writes everything and only then reads, as simple clients do.
+    /// Writes everything and only then reads, as simple clients do; a write that fails is where
+    /// they give up.
     pub async fn send_to(&self, address: SocketAddr) -> Answer {
         let exchange = async {
-            let mut stream = TcpStream::connect(address).await.unwrap();
-            // The server may have hung up: what it said must still be readable.
-            let _ = stream.write_all(&self.bytes()).await;
+            let mut stream = connect(address).await;
+            let written = stream.write_all(&self.bytes()).await;
+            assert!(
+                written.is_ok(),
+                "the server hung up on the request: {written:?}"
+            );
             read_answer(&mut stream, self.method).await
         };
         timeout(PATIENCE, exchange).await.expect("an answer")
@@ -174,7 +186,7 @@ pub async fn read_answer(stream: &mut TcpStream, method: &str) -> Answer {
 
 /// A socket of any client there may be.
 pub struct RawSocket {
-    ws: WebSocketStream<MaybeTlsStream<TcpStream>>,
+    ws: WebSocketStream<TcpStream>,
     /// The subprotocol that the server chose.
     pub protocol: Option<String>,
 }
@@ -199,7 +211,8 @@ impl RawSocket {
                 HeaderValue::try_from(*value).unwrap(),
             );
         }
-        let opening = tokio_tungstenite::connect_async(request);
+        let stream = connect(server.address).await;
+        let opening = tokio_tungstenite::client_async(request, stream);
         let (ws, response) = timeout(PATIENCE, opening)
             .await
             .expect("a handshake")

@@ -10,7 +10,7 @@ use crate::domain::{SessionId, StepId, Timestamp, UserId};
 use crate::wire::ws::{Accepted, RunningTurn, ServerFrame};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use tokio::sync::{Notify, broadcast};
+use tokio::sync::{Mutex as AsyncMutex, Notify, OwnedMutexGuard, broadcast};
 use tokio_util::sync::CancellationToken;
 
 /// Turns that a socket may have waiting before it counts as lost.
@@ -310,6 +310,17 @@ pub(super) struct Sessions(Mutex<HashMap<SessionId, Entry>>);
 struct Entry {
     turn: Option<Arc<LiveTurn>>,
     news: broadcast::Sender<Arc<LiveTurn>>,
+    /// Held from before the words of a turn are stored until the turn is the running one.
+    beginning: Arc<AsyncMutex<()>>,
+}
+
+impl Entry {
+    /// Nobody needs it any more.
+    fn idle(&self) -> bool {
+        self.turn.is_none()
+            && self.news.receiver_count() == 0
+            && Arc::strong_count(&self.beginning) == 1
+    }
 }
 
 impl Default for Entry {
@@ -317,6 +328,7 @@ impl Default for Entry {
         Self {
             turn: None,
             news: broadcast::Sender::new(TURNS_BEHIND),
+            beginning: Arc::default(),
         }
     }
 }
@@ -344,13 +356,17 @@ impl Sessions {
         }
     }
 
+    /// Waits until no turn of the session is between its words in the store and its place here.
+    /// Who holds this sees a step that is pending as the running turn. [`Self::leave`] when done.
+    pub(super) async fn beginning(&self, session_id: SessionId) -> OwnedMutexGuard<()> {
+        let beginning = Arc::clone(&self.map().entry(session_id).or_default().beginning);
+        beginning.lock_owned().await
+    }
+
     /// Forgets a session that nobody is attached to any more. Called when a socket has gone.
     pub(super) fn leave(&self, session_id: SessionId) {
         let mut map = self.map();
-        if map
-            .get(&session_id)
-            .is_some_and(|entry| entry.turn.is_none() && entry.news.receiver_count() == 0)
-        {
+        if map.get(&session_id).is_some_and(Entry::idle) {
             map.remove(&session_id);
         }
     }
@@ -382,7 +398,7 @@ impl Sessions {
                 .is_some_and(|running| Arc::ptr_eq(running, turn))
         {
             entry.turn = None;
-            if entry.news.receiver_count() == 0 {
+            if entry.idle() {
                 map.remove(&turn.session_id);
             }
         }

@@ -16,3 +16,4 @@ mod support;
 mod bad_frames;
 mod bad_requests;
 mod conversation;
+mod races;

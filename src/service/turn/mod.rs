@@ -105,8 +105,22 @@ impl App {
         self.live.leave(session_id);
     }
 
-    /// Stores the words and starts the turn, or finds the turn of the same message.
+    /// Stores the words and starts the turn, or finds the turn of the same message. Whoever hangs
+    /// up in between does not leave words behind that nobody answers.
     pub async fn say(self: &Arc<Self>, user_id: UserId, say: Say) -> Result<Said> {
+        let app = Arc::clone(self);
+        let saying = self.turns.spawn(async move {
+            let session_id = say.session_id;
+            let beginning = app.live.beginning(session_id).await;
+            let said = app.begin(user_id, say).await;
+            drop(beginning);
+            app.live.leave(session_id);
+            said
+        });
+        saying.await.map_err(Error::internal)?
+    }
+
+    async fn begin(self: &Arc<Self>, user_id: UserId, say: Say) -> Result<Said> {
         if self.draining.is_cancelled() {
             return Err(Error::new(
                 ErrorCode::Overloaded,
@@ -146,7 +160,15 @@ impl App {
                     .live
                     .running(say.session_id)
                     .filter(|turn| turn.step_id == step.step_id);
-                return Ok(running.map_or(Said::Stored(step), Said::Running));
+                return match running {
+                    Some(turn) => Ok(Said::Running(turn)),
+                    // It has ended since it was read.
+                    None if step.status == StepStatus::Pending => {
+                        let step = self.step(user_id, step.step_id).await?;
+                        Ok(Said::Stored(Box::new(step)))
+                    }
+                    None => Ok(Said::Stored(step)),
+                };
             }
             Begun::Busy => {
                 return Err(Error::new(
@@ -189,6 +211,19 @@ impl App {
 
     /// The turn of a step; without one, the session's latest.
     pub async fn find_turn(
+        &self,
+        user_id: UserId,
+        session_id: SessionId,
+        step_id: Option<StepId>,
+    ) -> Result<Found> {
+        let beginning = self.live.beginning(session_id).await;
+        let found = self.find(user_id, session_id, step_id).await;
+        drop(beginning);
+        self.live.leave(session_id);
+        found
+    }
+
+    async fn find(
         &self,
         user_id: UserId,
         session_id: SessionId,

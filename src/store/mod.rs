@@ -118,8 +118,8 @@ pub trait Store: Send + Sync + 'static {
         limit: Option<u32>,
     ) -> BoxFuture<'_, Result<Option<Vec<EmotionStep>>>>;
 
-    /// What the model needs to know for a step: the newest `limit` answered exchanges before it,
-    /// oldest first, and the newest stored version of each named prompt.
+    /// What the model needs to know for a step: the newest `limit` exchanges before it, answered
+    /// or not, oldest first, and the newest stored version of each named prompt.
     fn briefing(
         &self,
         session_id: SessionId,
@@ -218,7 +218,7 @@ pub struct FinishStep {
 /// What the model needs to know for a step.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Briefing {
-    /// Answered exchanges, oldest first.
+    /// Exchanges, oldest first; the answer of one that got none is empty.
     pub history: Vec<Exchange>,
     /// The newest stored versions of the prompts that were asked for.
     pub prompts: Vec<Prompt>,

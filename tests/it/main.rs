@@ -15,5 +15,7 @@ mod support;
 
 mod bad_frames;
 mod bad_requests;
+mod contract;
 mod conversation;
 mod races;
+mod sqlite;

@@ -1,0 +1,210 @@
+//! The contract of a store, sentence by sentence, for every backend.
+//!
+//! Each case is a plain function over a store; [`contract!`] stamps all of them for a backend. A
+//! case that needs a second process opens a second [`Backend::open`] on the same database.
+
+mod accounts;
+mod prompts;
+mod sessions;
+mod steps;
+mod turns;
+
+use deepme::domain::session::{EmotionSession, Labels};
+use deepme::domain::step::{FinishReason, MessageId, StepStatus, StepType};
+use deepme::domain::time::ManualClock;
+use deepme::domain::user::{Email, User};
+use deepme::domain::{SessionId, StepId, Timestamp, UserId};
+use deepme::store::sqlite::SqliteStore;
+use deepme::store::{BeginStep, Begun, FinishStep, Store};
+use futures_util::future::BoxFuture;
+use std::sync::Arc;
+use std::time::Duration;
+use uuid::Uuid;
+
+/// A database of its own, which can be opened more than once.
+pub trait Backend {
+    fn open(&self) -> BoxFuture<'_, Arc<dyn Store>>;
+}
+
+/// Embedded SQLite in a directory of its own.
+struct Sqlite(tempfile::TempDir);
+
+impl Sqlite {
+    fn new() -> Self {
+        Self(tempfile::tempdir().unwrap())
+    }
+}
+
+impl Backend for Sqlite {
+    fn open(&self) -> BoxFuture<'_, Arc<dyn Store>> {
+        let file = self.0.path().join("data/contract.db");
+        Box::pin(async move {
+            let store = SqliteStore::open(&file, &ManualClock::new(at(0))).unwrap();
+            Arc::new(store) as Arc<dyn Store>
+        })
+    }
+}
+
+/// Stamps the suite for a backend: a second one is one more line.
+macro_rules! contract {
+    ($backend:ident, $new:expr; $($theme:ident: $($case:ident),+;)+) => {
+        mod $backend {
+            $(mod $theme {
+                $(
+                    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                    async fn $case() {
+                        let backend = $new;
+                        let _: () = crate::contract::$theme::$case(&backend).await;
+                    }
+                )+
+            })+
+        }
+    };
+}
+
+/// Every case there is, by theme.
+macro_rules! every_case {
+    ($backend:ident, $new:expr) => {
+        contract! { $backend, $new;
+            accounts:
+                the_schema_is_the_one_this_program_works_with,
+                an_account_is_found_as_it_was_made,
+                an_address_has_one_account_whatever_its_case,
+                twenty_racers_for_an_address_make_one_account,
+                accounts_are_listed_newest_first_by_pages,
+                a_password_is_replaced_only_by_who_knows_the_old_hash,
+                of_twenty_password_changes_one_counts;
+            sessions:
+                a_session_comes_back_as_it_was_written,
+                a_session_needs_its_user,
+                somebody_elses_session_does_not_exist,
+                sessions_are_listed_newest_first_and_pages_neither_skip_nor_repeat,
+                a_session_ends_once;
+            steps:
+                words_come_back_to_the_byte,
+                steps_count_up_without_gaps,
+                a_reserved_session_is_made_by_its_first_words,
+                a_session_of_somebody_else_takes_no_words,
+                an_ended_session_takes_no_words_but_knows_its_messages,
+                a_repeated_message_gives_its_step_and_writes_nothing,
+                message_ids_belong_to_their_session,
+                a_step_is_found_by_its_owner_only,
+                steps_are_listed_by_order_and_pages,
+                a_briefing_is_the_newest_exchanges_before_the_step_oldest_first;
+            turns:
+                of_twenty_that_begin_at_once_one_starts,
+                of_twenty_with_one_message_id_one_starts_and_the_rest_find_it,
+                twenty_sessions_at_once_do_not_hinder_each_other,
+                of_twenty_that_make_the_same_reserved_session_one_starts,
+                a_checkpoint_counts_only_while_pending,
+                a_step_is_finished_once,
+                of_twenty_that_finish_one_counts,
+                every_end_is_kept_as_it_was,
+                orphans_are_closed_by_their_lease_and_keep_what_they_have,
+                a_second_process_sees_what_is_committed,
+                two_processes_count_steps_together,
+                what_is_written_is_there_after_a_reopening;
+            prompts:
+                versions_count_up_and_the_newest_counts,
+                racers_get_versions_of_their_own,
+                a_persons_prompt_is_theirs_and_can_be_forgotten,
+                a_personal_prompt_needs_its_person;
+        }
+    };
+}
+
+every_case!(sqlite, crate::contract::Sqlite::new());
+
+/// 2026-11-23T06:46:14.000001Z and some seconds: no whole number of milliseconds.
+pub fn at(seconds: u64) -> Timestamp {
+    Timestamp::from_micros(1_795_416_374_000_001).plus(Duration::from_secs(seconds))
+}
+
+pub fn user(n: u128) -> User {
+    User {
+        user_id: UserId(Uuid::from_u128(n)),
+        name: format!("사람 {n} 👩‍👩‍👧"),
+        email: Email::parse(&format!("person{n}@example.com")).unwrap(),
+        token_epoch: 0,
+        disabled_at: None,
+        created_at: at(0),
+    }
+}
+
+/// An account; what most cases begin with.
+pub async fn person(store: &dyn Store, n: u128) -> UserId {
+    let user = user(n);
+    let user_id = user.user_id;
+    store.add_user(user, format!("hash {n}")).await.unwrap();
+    user_id
+}
+
+pub fn session_of(user_id: UserId, n: u128) -> EmotionSession {
+    EmotionSession {
+        session_id: SessionId(Uuid::from_u128(n)),
+        user_id,
+        labels: Labels::default(),
+        started_at: at(0),
+        ended_at: None,
+    }
+}
+
+/// A session of somebody new.
+pub async fn talk(store: &dyn Store, n: u128) -> (UserId, SessionId) {
+    let user_id = person(store, n).await;
+    let session = session_of(user_id, n);
+    let session_id = session.session_id;
+    store.add_session(session).await.unwrap();
+    (user_id, session_id)
+}
+
+/// Words that nobody has said yet.
+pub fn words(user_id: UserId, session_id: SessionId, text: &str) -> BeginStep {
+    BeginStep {
+        step_id: StepId(Uuid::new_v4()),
+        session_id,
+        user_id,
+        new_session: false,
+        step_type: StepType::default(),
+        user_input: text.to_owned(),
+        message_id: None,
+        at: at(1),
+        lease_until: at(60),
+    }
+}
+
+pub fn message(id: &str) -> Option<MessageId> {
+    Some(MessageId::parse(id).unwrap())
+}
+
+pub fn finished(step_id: StepId, text: &str) -> FinishStep {
+    FinishStep {
+        step_id,
+        gpt_response: text.to_owned(),
+        status: StepStatus::Complete,
+        finish_reason: Some(FinishReason::Stop),
+        model: Some("m".to_owned()),
+        prompt_version: Some("ko@0".to_owned()),
+        output_tokens: Some(7),
+        at: at(2),
+    }
+}
+
+/// A whole turn; its step.
+pub async fn turn(
+    store: &dyn Store,
+    user_id: UserId,
+    session_id: SessionId,
+    text: &str,
+    answer: &str,
+) -> (StepId, i64) {
+    let begin = words(user_id, session_id, text);
+    let step_id = begin.step_id;
+    let begun = store.begin_step(begin).await.unwrap();
+    let Begun::Started { step_order } = begun else {
+        panic!("{begun:?}")
+    };
+    let done = store.finish_step(finished(step_id, answer)).await.unwrap();
+    assert!(done);
+    (step_id, step_order)
+}

@@ -1,0 +1,86 @@
+//! Prompts: versions only grow, and a person's own are theirs.
+
+use super::{Backend, at, person};
+use deepme::domain::UserId;
+use deepme::domain::prompt::{Language, PromptName};
+use futures_util::future::join_all;
+use uuid::Uuid;
+
+const KO: PromptName = PromptName::System(Language::Korean);
+const EN: PromptName = PromptName::System(Language::English);
+
+pub async fn versions_count_up_and_the_newest_counts(backend: &dyn Backend) {
+    let store = backend.open().await;
+    assert_eq!(store.prompt(KO, None).await.unwrap(), None);
+    assert_eq!(store.prompt_history(KO).await.unwrap(), []);
+    assert_eq!(store.prompts().await.unwrap(), []);
+    let mut saved = Vec::new();
+    for (n, body) in ["하나", "둘 👩‍👩‍👧\n", "하나"].iter().enumerate() {
+        let time = at(n as u64);
+        let prompt = store
+            .add_prompt(KO, (*body).to_owned(), time)
+            .await
+            .unwrap();
+        assert_eq!((prompt.name, prompt.body.as_str()), (KO, *body));
+        assert_eq!(prompt.version, i64::try_from(n).unwrap() + 1);
+        assert_eq!(prompt.created_at, Some(time));
+        assert_eq!(
+            store.prompt(KO, None).await.unwrap().as_ref(),
+            Some(&prompt)
+        );
+        saved.insert(0, prompt);
+    }
+    assert_eq!(store.prompt_history(KO).await.unwrap(), saved);
+    assert_eq!(
+        store.prompt(KO, Some(2)).await.unwrap().as_ref(),
+        Some(&saved[1])
+    );
+    for version in [-1, 0, 4] {
+        assert_eq!(store.prompt(KO, Some(version)).await.unwrap(), None);
+    }
+    assert_eq!(store.prompt(EN, None).await.unwrap(), None);
+    let english = store.add_prompt(EN, "one".into(), at(0)).await.unwrap();
+    assert_eq!(english.version, 1);
+    assert_eq!(store.prompts().await.unwrap(), [english, saved[0].clone()]);
+}
+
+pub async fn racers_get_versions_of_their_own(backend: &dyn Backend) {
+    let (store, other) = (backend.open().await, backend.open().await);
+    let adding = (0..20).map(|n| {
+        let store = if n % 2 == 0 { &store } else { &other };
+        store.add_prompt(KO, format!("{n}"), at(0))
+    });
+    let saved = join_all(adding).await;
+    let mut versions: Vec<i64> = saved.into_iter().map(|p| p.unwrap().version).collect();
+    versions.sort_unstable();
+    assert_eq!(versions, (1..=20).collect::<Vec<_>>());
+}
+
+pub async fn a_persons_prompt_is_theirs_and_can_be_forgotten(backend: &dyn Backend) {
+    let store = backend.open().await;
+    let mine = PromptName::Personal(person(&*store, 1).await);
+    let yours = PromptName::Personal(person(&*store, 2).await);
+    store
+        .add_prompt(mine, "반말로".into(), at(0))
+        .await
+        .unwrap();
+    store
+        .add_prompt(mine, "존댓말로".into(), at(1))
+        .await
+        .unwrap();
+    assert_eq!(store.prompt(yours, None).await.unwrap(), None);
+    let your = store.add_prompt(yours, "짧게".into(), at(2)).await.unwrap();
+    assert!(store.delete_prompt(mine).await.unwrap());
+    assert!(!store.delete_prompt(mine).await.unwrap());
+    assert_eq!(store.prompt(mine, None).await.unwrap(), None);
+    assert_eq!(store.prompt(mine, Some(1)).await.unwrap(), None);
+    assert_eq!(store.prompt_history(mine).await.unwrap(), []);
+    assert_eq!(store.prompts().await.unwrap(), [your]);
+}
+
+pub async fn a_personal_prompt_needs_its_person(backend: &dyn Backend) {
+    let store = backend.open().await;
+    let nobody = PromptName::Personal(UserId(Uuid::from_u128(5)));
+    assert!(store.add_prompt(nobody, "x".into(), at(0)).await.is_err());
+    assert_eq!(store.prompts().await.unwrap(), []);
+}

@@ -1,0 +1,335 @@
+//! Steps: the person's words, stored under their place, and found again by their owner only.
+
+use super::{Backend, at, finished, message, person, talk, turn, words};
+use deepme::domain::prompt::{Language, PromptName};
+use deepme::domain::step::{EmotionStep, StepStatus, StepType};
+use deepme::domain::transcript::Exchange;
+use deepme::domain::{SessionId, StepId, UserId};
+use deepme::store::{Begun, Store};
+use uuid::Uuid;
+
+/// Everything that is stored in a session.
+async fn all(store: &dyn Store, user_id: UserId, session_id: SessionId) -> Vec<EmotionStep> {
+    let steps = store.steps(user_id, session_id, 0, None).await.unwrap();
+    steps.unwrap_or_default()
+}
+
+pub async fn words_come_back_to_the_byte(backend: &dyn Backend) {
+    let store = backend.open().await;
+    let (me, session) = talk(&*store, 1).await;
+    let inputs = [
+        "요즘 기분이 별로야.",
+        "👩‍👩‍👧‍👦 👍🏽 🇰🇷 \u{1f469}\u{200d}\u{2764}\u{fe0f}\u{200d}\u{1f469}",
+        " 앞뒤 공백과\r\n줄바꿈\t",
+        "e\u{301} \u{e9} ㄱㅏ 가 \u{1100}\u{1161}",
+        "'; DROP TABLE steps; -- \\ \" % _ $1 ?1",
+        "\u{10ffff}\u{fffd}\u{feff}\u{202e}",
+        "\u{1}\u{7f}\u{85}",
+    ];
+    for (order, input) in (1..).zip(inputs) {
+        let mut begin = words(me, session, input);
+        begin.step_type = StepType::parse(Some("체크인 ☀️")).unwrap();
+        begin.message_id = message(&format!("~!{order}\"'\\"));
+        begin.at = at(5);
+        let begun = store.begin_step(begin.clone()).await.unwrap();
+        assert_eq!(begun, Begun::Started { step_order: order });
+        let pending = EmotionStep {
+            step_id: begin.step_id,
+            session_id: session,
+            step_order: order,
+            step_type: begin.step_type,
+            user_input: input.to_owned(),
+            gpt_response: String::new(),
+            status: StepStatus::Pending,
+            finish_reason: None,
+            message_id: begin.message_id,
+            model: None,
+            prompt_version: None,
+            output_tokens: None,
+            created_at: at(5),
+        };
+        let found = store.step(me, begin.step_id).await.unwrap();
+        assert_eq!(found.as_ref(), Some(&pending));
+        let finish = finished(begin.step_id, input);
+        assert!(store.finish_step(finish.clone()).await.unwrap());
+        let complete = EmotionStep {
+            gpt_response: input.to_owned(),
+            status: StepStatus::Complete,
+            finish_reason: finish.finish_reason,
+            model: finish.model,
+            prompt_version: finish.prompt_version,
+            output_tokens: Some(7),
+            ..pending
+        };
+        let found = store.step(me, begin.step_id).await.unwrap();
+        assert_eq!(found, Some(complete));
+    }
+    assert_eq!(all(&*store, me, session).await.len(), inputs.len());
+}
+
+pub async fn steps_count_up_without_gaps(backend: &dyn Backend) {
+    let store = backend.open().await;
+    let (me, session) = talk(&*store, 1).await;
+    let (_, yours) = talk(&*store, 2).await;
+    for order in 1..=5 {
+        // What is refused in between takes no place.
+        let (step_id, place) = turn(&*store, me, session, "a", "b").await;
+        assert_eq!(place, order);
+        let mut begin = words(me, session, "a");
+        begin.step_id = step_id;
+        assert!(store.begin_step(begin).await.is_err(), "the id is taken");
+        let refused = store.begin_step(words(me, yours, "a")).await.unwrap();
+        assert_eq!(refused, Begun::NoSession);
+    }
+    let orders: Vec<i64> = all(&*store, me, session)
+        .await
+        .iter()
+        .map(|step| step.step_order)
+        .collect();
+    assert_eq!(orders, [1, 2, 3, 4, 5]);
+}
+
+pub async fn a_reserved_session_is_made_by_its_first_words(backend: &dyn Backend) {
+    let store = backend.open().await;
+    let me = person(&*store, 1).await;
+    let session = SessionId(Uuid::from_u128(50));
+    let unreserved = store.begin_step(words(me, session, "a")).await.unwrap();
+    assert_eq!(unreserved, Begun::NoSession);
+    assert!(!store.session_exists(session).await.unwrap());
+    let mut begin = words(me, session, "a");
+    begin.new_session = true;
+    begin.at = at(3);
+    let begun = store.begin_step(begin.clone()).await.unwrap();
+    assert_eq!(begun, Begun::Started { step_order: 1 });
+    let made = store.session(me, session).await.unwrap().unwrap();
+    assert_eq!((made.started_at, made.ended_at), (at(3), None));
+    assert!(
+        store
+            .finish_step(finished(begin.step_id, "b"))
+            .await
+            .unwrap()
+    );
+    // Reserved and already made: the words go on, the row stays as it is.
+    begin.step_id = StepId(Uuid::new_v4());
+    begin.at = at(99);
+    let begun = store.begin_step(begin).await.unwrap();
+    assert_eq!(begun, Begun::Started { step_order: 2 });
+    assert_eq!(store.session(me, session).await.unwrap(), Some(made));
+    // Nobody's session is made for a person who does not exist.
+    let other = SessionId(Uuid::from_u128(51));
+    let mut begin = words(UserId(Uuid::from_u128(9)), other, "a");
+    begin.new_session = true;
+    assert_eq!(store.begin_step(begin).await.unwrap(), Begun::NoSession);
+    assert!(!store.session_exists(other).await.unwrap());
+}
+
+pub async fn a_session_of_somebody_else_takes_no_words(backend: &dyn Backend) {
+    let store = backend.open().await;
+    let (me, mine) = talk(&*store, 1).await;
+    let (you, _) = talk(&*store, 2).await;
+    let mut begin = words(you, mine, "a");
+    for new_session in [false, true] {
+        begin.new_session = new_session;
+        let begun = store.begin_step(begin.clone()).await.unwrap();
+        assert_eq!(begun, Begun::NoSession);
+    }
+    assert_eq!(all(&*store, me, mine).await, []);
+    assert_eq!(store.step(you, begin.step_id).await.unwrap(), None);
+    // Not even whether a message exists is told.
+    let mut own = words(me, mine, "비밀");
+    own.message_id = message("m");
+    store.begin_step(own).await.unwrap();
+    begin.message_id = message("m");
+    assert_eq!(store.begin_step(begin).await.unwrap(), Begun::NoSession);
+}
+
+pub async fn an_ended_session_takes_no_words_but_knows_its_messages(backend: &dyn Backend) {
+    let store = backend.open().await;
+    let (me, session) = talk(&*store, 1).await;
+    let mut begin = words(me, session, "전에");
+    begin.message_id = message("m");
+    store.begin_step(begin.clone()).await.unwrap();
+    // It may end while the answer is on its way: the turn finishes.
+    store.end_session(me, session, at(9)).await.unwrap();
+    assert!(
+        store
+            .finish_step(finished(begin.step_id, "답"))
+            .await
+            .unwrap()
+    );
+    let refused = store.begin_step(words(me, session, "후에")).await.unwrap();
+    assert_eq!(refused, Begun::Ended);
+    let mut new = words(me, session, "후에");
+    new.message_id = message("n");
+    new.new_session = true;
+    assert_eq!(store.begin_step(new).await.unwrap(), Begun::Ended);
+    let step = store.step(me, begin.step_id).await.unwrap().unwrap();
+    begin.step_id = StepId(Uuid::new_v4());
+    let repeated = store.begin_step(begin).await.unwrap();
+    assert_eq!(repeated, Begun::Repeated(Box::new(step.clone())));
+    assert_eq!(all(&*store, me, session).await, [step]);
+}
+
+pub async fn a_repeated_message_gives_its_step_and_writes_nothing(backend: &dyn Backend) {
+    let store = backend.open().await;
+    let (me, session) = talk(&*store, 1).await;
+    let mut begin = words(me, session, "처음");
+    begin.message_id = message("m");
+    store.begin_step(begin.clone()).await.unwrap();
+    let mut again = words(me, session, "다른 말");
+    again.message_id = message("m");
+    // While it is pending, the message is itself and not in its own way.
+    let Begun::Repeated(step) = store.begin_step(again.clone()).await.unwrap() else {
+        panic!()
+    };
+    assert_eq!(
+        (step.step_id, step.status),
+        (begin.step_id, StepStatus::Pending)
+    );
+    assert_eq!(step.user_input, "처음");
+    store
+        .finish_step(finished(begin.step_id, "답"))
+        .await
+        .unwrap();
+    // And while another one is pending it is still itself.
+    store.begin_step(words(me, session, "둘째")).await.unwrap();
+    let Begun::Repeated(step) = store.begin_step(again.clone()).await.unwrap() else {
+        panic!()
+    };
+    assert_eq!(
+        (step.step_id, step.gpt_response.as_str()),
+        (begin.step_id, "답")
+    );
+    assert_eq!(all(&*store, me, session).await.len(), 2);
+    assert_eq!(store.step(me, again.step_id).await.unwrap(), None);
+}
+
+pub async fn message_ids_belong_to_their_session(backend: &dyn Backend) {
+    let store = backend.open().await;
+    let (me, mine) = talk(&*store, 1).await;
+    let (you, yours) = talk(&*store, 2).await;
+    for (user_id, session, id) in [(me, mine, "m"), (you, yours, "m")] {
+        let mut begin = words(user_id, session, "a");
+        begin.message_id = message(id);
+        let begun = store.begin_step(begin).await.unwrap();
+        assert_eq!(begun, Begun::Started { step_order: 1 });
+    }
+    // They are compared to the letter.
+    store.close_orphans(at(1000)).await.unwrap();
+    let mut begin = words(me, mine, "a");
+    begin.message_id = message("M");
+    let begun = store.begin_step(begin).await.unwrap();
+    assert_eq!(begun, Begun::Started { step_order: 2 });
+}
+
+pub async fn a_step_is_found_by_its_owner_only(backend: &dyn Backend) {
+    let store = backend.open().await;
+    let (me, mine) = talk(&*store, 1).await;
+    let (you, yours) = talk(&*store, 2).await;
+    let mut begin = words(me, mine, "첫째");
+    begin.message_id = message("m");
+    let first = begin.step_id;
+    store.begin_step(begin).await.unwrap();
+    store.finish_step(finished(first, "답")).await.unwrap();
+    let (second, _) = turn(&*store, me, mine, "둘째", "답").await;
+    let found = |user_id, session, id: Option<&str>| {
+        let store = &store;
+        let id = id.and_then(message);
+        async move {
+            let step = store.find_step(user_id, session, id).await.unwrap();
+            step.map(|step| step.step_id)
+        }
+    };
+    assert_eq!(found(me, mine, Some("m")).await, Some(first));
+    assert_eq!(found(me, mine, None).await, Some(second), "the latest");
+    assert_eq!(found(me, mine, Some("n")).await, None);
+    for (user_id, session) in [(you, mine), (me, yours), (you, yours)] {
+        assert_eq!(found(user_id, session, Some("m")).await, None);
+        assert_eq!(found(user_id, session, None).await, None);
+    }
+    assert!(store.step(me, first).await.unwrap().is_some());
+    assert_eq!(store.step(you, first).await.unwrap(), None);
+    assert_eq!(store.step(me, StepId(Uuid::nil())).await.unwrap(), None);
+    assert_eq!(store.steps(you, mine, 0, None).await.unwrap(), None);
+}
+
+pub async fn steps_are_listed_by_order_and_pages(backend: &dyn Backend) {
+    let store = backend.open().await;
+    let (me, session) = talk(&*store, 1).await;
+    let list = |after, limit| {
+        let store = &store;
+        async move {
+            let steps = store.steps(me, session, after, limit).await.unwrap();
+            let steps = steps.unwrap().into_iter().map(|step| step.step_order);
+            steps.collect::<Vec<_>>()
+        }
+    };
+    assert_eq!(
+        list(0, None).await,
+        [0; 0],
+        "none yet, but the session is there"
+    );
+    for _ in 0..5 {
+        turn(&*store, me, session, "a", "b").await;
+    }
+    assert_eq!(list(0, None).await, [1, 2, 3, 4, 5]);
+    assert_eq!(list(-7, Some(2)).await, [1, 2]);
+    assert_eq!(list(2, Some(2)).await, [3, 4]);
+    assert_eq!(list(4, Some(2)).await, [5]);
+    assert_eq!(list(5, Some(2)).await, [0; 0]);
+    assert_eq!(list(i64::MAX, None).await, [0; 0]);
+}
+
+pub async fn a_briefing_is_the_newest_exchanges_before_the_step_oldest_first(
+    backend: &dyn Backend,
+) {
+    let store = backend.open().await;
+    let (me, session) = talk(&*store, 1).await;
+    let (you, yours) = talk(&*store, 2).await;
+    turn(&*store, you, yours, "남의 말", "남의 답").await;
+    for n in 1..=4 {
+        turn(&*store, me, session, &format!("u{n}"), &format!("a{n}")).await;
+    }
+    let ko = PromptName::System(Language::Korean);
+    let en = PromptName::System(Language::English);
+    let personal = PromptName::Personal(me);
+    store.add_prompt(ko, "하나".into(), at(0)).await.unwrap();
+    let newest = store.add_prompt(ko, "둘".into(), at(0)).await.unwrap();
+    let own = store
+        .add_prompt(personal, "나".into(), at(0))
+        .await
+        .unwrap();
+    let other = PromptName::Personal(you);
+    store.add_prompt(other, "너".into(), at(0)).await.unwrap();
+
+    let briefing = |before, limit| store.briefing(session, before, limit, vec![ko, en, personal]);
+    let two = briefing(4, 2).await.unwrap();
+    let exchange = |n: i64| Exchange {
+        user_input: format!("u{n}"),
+        gpt_response: format!("a{n}"),
+        output_tokens: Some(7),
+    };
+    assert_eq!(two.history, [exchange(2), exchange(3)]);
+    assert_eq!(two.prompts, [newest, own]);
+    // What got no answer was said all the same.
+    let mut unanswered = finished(StepId(Uuid::new_v4()), "");
+    let mut begin = words(me, session, "u5");
+    begin.step_id = unanswered.step_id;
+    unanswered.status = StepStatus::Failed;
+    unanswered.output_tokens = None;
+    store.begin_step(begin).await.unwrap();
+    store.finish_step(unanswered).await.unwrap();
+    let last = briefing(6, 1).await.unwrap().history;
+    let silence = Exchange {
+        user_input: "u5".into(),
+        gpt_response: String::new(),
+        output_tokens: None,
+    };
+    assert_eq!(last, [silence]);
+    let whole = briefing(5, 100).await.unwrap();
+    assert_eq!(whole.history, (1..=4).map(exchange).collect::<Vec<_>>());
+    assert_eq!(briefing(1, 100).await.unwrap().history, []);
+    assert_eq!(briefing(5, 0).await.unwrap().history, []);
+    let none = store.briefing(session, 5, 1, Vec::new()).await.unwrap();
+    assert_eq!((none.history, none.prompts.len()), (vec![exchange(4)], 0));
+}

@@ -19,3 +19,4 @@ mod contract;
 mod conversation;
 mod races;
 mod sqlite;
+mod upstream;

@@ -28,7 +28,7 @@ use std::process::ExitCode;
 
 /// 감정 대화 백엔드 · A self-hosted emotion-chat backend.
 #[derive(Debug, Parser)]
-#[command(version, propagate_version = true, max_term_width = 100)]
+#[command(version, max_term_width = 100)]
 struct Cli {
     #[command(flatten)]
     global: Global,

@@ -51,7 +51,7 @@ enum Action {
         #[command(flatten)]
         which: Which,
         /// An earlier version; 0 is the one that comes with the program.
-        #[arg(long = "at", value_name = "VERSION")]
+        #[arg(long, value_name = "VERSION")]
         version: Option<i64>,
         /// Print JSON.
         #[arg(long)]

@@ -14,8 +14,8 @@ use std::time::Duration;
 pub struct Timestamp(i64);
 
 impl Timestamp {
-    /// The latest time that can be written as RFC 3339 (the end of year 9999, less a day).
-    pub const MAX: Self = Self(253_402_214_400_000_000);
+    /// The latest time that can be written as RFC 3339 (late on 9999-12-30, where jiff ends).
+    pub const MAX: Self = Self(253_402_200_000_000_000);
 
     /// From microseconds since the epoch; a value outside the years 1 to 9999 is clamped.
     pub const fn from_micros(micros: i64) -> Self {

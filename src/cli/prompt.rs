@@ -17,7 +17,7 @@ Examples:
   deepme prompt edit ko                         in $VISUAL or $EDITOR
   deepme prompt set en --file listener.md
   deepme prompt history ko
-  deepme prompt rollback ko 2
+  deepme prompt rollback ko --to 2
   deepme prompt edit --user jiwoo@example.com";
 
 /// Options of `prompt`.
@@ -83,7 +83,8 @@ enum Action {
         #[command(flatten)]
         which: Which,
         /// The version to go back to; 0 is the one that comes with the program.
-        version: i64,
+        #[arg(long, value_name = "VERSION")]
+        to: i64,
     },
 }
 
@@ -148,11 +149,11 @@ pub(super) fn run(global: &Global, command: Prompt) -> Result {
                 }
                 Ok(())
             }
-            Action::Rollback { which, version } => {
+            Action::Rollback { which, to } => {
                 let name = which.name(&app).await?;
-                let saved = app.roll_back_prompt(name, version).await?;
+                let saved = app.roll_back_prompt(name, to).await?;
                 say(format_args!(
-                    "{} is the text of version {version}",
+                    "{} is the text of version {to}",
                     saved.label()
                 ))
             }

@@ -103,7 +103,6 @@ impl Gate {
         }
     }
 
-    /// The rules that fired on `text`, for tests and for tuning the pack.
     /// The rules that fired, for tests and for tuning the pack.
     #[cfg(test)]
     pub(crate) fn explain(&self, text: &str, recent: &[&str]) -> Vec<(String, Tier)> {

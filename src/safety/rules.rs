@@ -75,12 +75,17 @@ pub(super) fn findings(pack: &Pack, stream: &Stream, turns: &[usize]) -> Vec<Fin
     }
     matches(pack, symbols, &hits)
         .into_iter()
-        .map(|(rule, start, end)| {
+        .filter_map(|(rule, start, end)| {
             let span = Span {
                 from: from_at(symbols, start),
                 to: to_at(symbols, end),
                 turn: turn_of(symbols, turns, end),
             };
+            // A sequence is one thing said: two greetings in two turns are no farewell. What is
+            // split over turns on purpose is found by what a turn lifts in its neighbours.
+            if span.from < span.turn.0 {
+                return None;
+            }
             let weight = weigh(pack, &pack.rules[rule], &places, &span);
             let category = pack.rules[rule].category;
             let Weight {
@@ -88,7 +93,7 @@ pub(super) fn findings(pack: &Pack, stream: &Stream, turns: &[usize]) -> Vec<Fin
                 lifted,
                 other,
             } = weight;
-            Finding {
+            Some(Finding {
                 rule,
                 tier,
                 lifted,
@@ -96,7 +101,7 @@ pub(super) fn findings(pack: &Pack, stream: &Stream, turns: &[usize]) -> Vec<Fin
                 other,
                 start,
                 end,
-            }
+            })
         })
         .collect()
 }

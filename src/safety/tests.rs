@@ -365,3 +365,47 @@ fn the_own_lists_stay_as_good_as_they_are() {
         assert!(score.recall >= 0.98 && score.precision >= 0.97, "{score:?}");
     }
 }
+
+/// What is harmless alone is harmless beside more of its kind: the turns before are read along, and
+/// a greeting every day is no farewell.
+#[test]
+fn harmless_turns_do_not_add_up() {
+    let list = include_str!("../../tests/data/safety-own.tsv");
+    let harmless: Vec<&str> = list
+        .lines()
+        .filter_map(|line| line.split_once("\tnone\t"))
+        .map(|(_, words)| words)
+        .filter(|words| tier(words) == Tier::None)
+        .chain([
+            "안녕",
+            "안녕하세요",
+            "잘 자",
+            "고마워",
+            "미안해",
+            "hi",
+            "bye",
+            "good night",
+            "thank you",
+            "sorry",
+            "이제 갈게",
+        ])
+        .collect();
+    for words in &harmless {
+        let found = gate().assess(words, &[words, words, words]);
+        assert!(
+            found.tier < Tier::Elevated,
+            "{words} ×4: {:?}",
+            gate().explain(words, &[words, words, words])
+        );
+    }
+    for (n, words) in harmless.iter().enumerate() {
+        let before = |back: usize| harmless[(n * 7 + back * 13) % harmless.len()];
+        let recent = [before(1), before(2), before(3)];
+        let found = gate().assess(words, &recent);
+        assert!(
+            found.tier < Tier::Elevated,
+            "{recent:?} {words}: {:?}",
+            gate().explain(words, &recent)
+        );
+    }
+}

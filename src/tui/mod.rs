@@ -21,6 +21,9 @@ mod transcript;
 mod update;
 mod view;
 
+#[cfg(test)]
+mod tests;
+
 use crate::client::Client;
 use crate::domain::UserId;
 use crate::domain::prompt::Language;

@@ -25,8 +25,8 @@ mod view;
 mod tests;
 
 use crate::client::Client;
-use crate::domain::UserId;
 use crate::domain::prompt::Language;
+use crate::domain::{SessionId, UserId};
 use crate::wire::rest::Secret;
 use std::{fmt, io};
 
@@ -49,6 +49,8 @@ pub struct Options {
     pub client: Client,
     /// A login that is known already. Without one the person is asked.
     pub login: Option<Login>,
+    /// The session to open instead of the list.
+    pub session: Option<SessionId>,
     /// Shown when the server runs in this same process, and ends with it.
     pub local: Option<String>,
     /// The language of the screen.
@@ -62,6 +64,7 @@ impl fmt::Debug for Options {
         f.debug_struct("Options")
             .field("client", &self.client)
             .field("login", &self.login)
+            .field("session", &self.session)
             .field("local", &self.local)
             .field("language", &self.language)
             .finish_non_exhaustive()

@@ -77,6 +77,8 @@ pub(super) struct Model {
     pub(super) host: String,
     /// What is to be said about a server in this same process.
     pub(super) local: Option<String>,
+    /// The session to open after the login.
+    pub(super) wanted: Option<SessionId>,
     pub(super) now: Timestamp,
     pub(super) size: (u16, u16),
     pub(super) login: Option<Login>,
@@ -101,6 +103,7 @@ impl Model {
             zone,
             host,
             local: None,
+            wanted: None,
             now,
             size: (80, 24),
             login: None,

@@ -15,9 +15,11 @@ use super::view::view;
 use super::{Login, Options, TuiError};
 use crate::client::{Client, ClientError};
 use crate::domain::{Clock as _, SessionId, time::SystemClock};
+use crate::wire::rest::{Secret, UserBody};
 use crossterm::event::{Event, EventStream, MouseEventKind};
 use futures_util::{FutureExt as _, StreamExt as _};
 use jiff::tz::TimeZone;
+use reqwest::Method;
 use std::collections::VecDeque;
 use std::future::Future;
 use std::time::Duration;
@@ -53,6 +55,7 @@ pub async fn run(options: Options) -> Result<(), TuiError> {
         SystemClock.now(),
     );
     model.local = options.local;
+    model.wanted = options.session;
     model.size = terminal.size()?;
     let (out, inbox) = mpsc::channel(INBOX);
     let me = match &options.login {
@@ -161,13 +164,7 @@ impl Shell {
                 Effect::LogIn { email, password } => {
                     let client = self.client.clone();
                     self.call(Msg::LoggedIn, async move {
-                        let body = client.login(&email, &password.0).await?;
-                        let (token, user_id) = (body.access_token, body.user_id);
-                        Ok(Login {
-                            token,
-                            user_id,
-                            name: email,
-                        })
+                        log_in(&client, &email, &password).await
                     });
                 }
                 Effect::Register {
@@ -177,14 +174,8 @@ impl Shell {
                 } => {
                     let client = self.client.clone();
                     self.call(Msg::LoggedIn, async move {
-                        let user = client.register(&name, &email, &password.0).await?;
-                        let body = client.login(&email, &password.0).await?;
-                        let (token, user_id) = (body.access_token, body.user_id);
-                        Ok(Login {
-                            token,
-                            user_id,
-                            name: user.name,
-                        })
+                        client.register(&name, &email, &password.0).await?;
+                        log_in(&client, &email, &password).await
                     });
                 }
                 Effect::Become(login) => {
@@ -265,6 +256,20 @@ impl Shell {
         })
         .await;
     }
+}
+
+/// Logs in, and asks what to call the person; an address will do when that is not known.
+async fn log_in(client: &Client, email: &str, password: &Secret) -> Result<Login, ClientError> {
+    let body = client.login(email, &password.0).await?;
+    let (token, user_id) = (body.access_token, body.user_id);
+    let me = client.with_token(&token.0)?;
+    let me: Result<UserBody, _> = me.call(Method::GET, "/me", None::<&()>).await;
+    let name = me.map_or_else(|_| email.to_owned(), |me| me.name);
+    Ok(Login {
+        token,
+        user_id,
+        name,
+    })
 }
 
 /// Waits until the process is asked to end.

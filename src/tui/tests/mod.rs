@@ -149,7 +149,10 @@ impl World {
 
     fn write(&mut self, text: &str) {
         for c in text.chars() {
-            self.key(KeyCode::Char(c));
+            match c {
+                '\n' => self.control('j'),
+                c => self.key(KeyCode::Char(c)),
+            }
         }
     }
 

@@ -175,6 +175,21 @@ fn sessions_are_listed_newest_first_and_opened_by_their_steps() {
 }
 
 #[test]
+fn a_session_that_was_asked_for_is_opened_at_once() {
+    let mut world = World::new(Language::Korean);
+    world.model.wanted = Some(session_id(1));
+    let effects = start(&mut world.model, Some(login()));
+    assert_eq!(effects, [Effect::LoadSteps(session_id(1))]);
+    let mut world = World::new(Language::Korean);
+    world.model.wanted = Some(session_id(1));
+    world.tell(Msg::LoggedIn(Ok(login())));
+    assert_eq!(
+        world.take(),
+        [Effect::Become(login()), Effect::LoadSteps(session_id(1))]
+    );
+}
+
+#[test]
 fn an_ended_session_is_only_read() {
     let mut world = World::logged_in(Language::Korean);
     world.tell(Msg::Sessions(Ok(vec![listed(1, None, 5, true)])));

@@ -36,7 +36,7 @@ pub(super) fn answered(
         model.draft.clear();
     }
     let Some(chat) = &model.chat else {
-        return sessions::show(model, fx);
+        return sessions::enter(model, fx);
     };
     model.screen = Screen::Chat;
     match chat.session_id {

@@ -22,7 +22,7 @@ pub(super) fn start(model: &mut Model, login: Option<Login>) -> Vec<Effect> {
     let mut effects = Vec::new();
     if login.is_some() {
         model.login = login;
-        sessions::show(model, &mut effects);
+        sessions::enter(model, &mut effects);
     }
     effects
 }

@@ -15,6 +15,22 @@ use crate::domain::SessionId;
 use crate::wire::rest::SessionBody;
 use crate::wire::ws::ClientFrame;
 
+/// Goes where the person wanted to go when they came: to a session, else to the list.
+pub(super) fn enter(model: &mut Model, fx: &mut Vec<Effect>) {
+    match model.wanted.take() {
+        Some(session_id) => go_to(model, Chat::new(Some(session_id), ""), session_id, fx),
+        None => show(model, fx),
+    }
+}
+
+/// Shows a stored conversation, as soon as it is here.
+fn go_to(model: &mut Model, mut chat: Chat, session_id: SessionId, fx: &mut Vec<Effect>) {
+    chat.loading = true;
+    model.chat = Some(chat);
+    model.screen = Screen::Chat;
+    fx.push(Effect::LoadSteps(session_id));
+}
+
 /// Goes to the list and asks for it.
 pub(super) fn show(model: &mut Model, fx: &mut Vec<Effect>) {
     let Some(login) = &model.login else {
@@ -79,10 +95,7 @@ pub(super) fn open(model: &mut Model, fx: &mut Vec<Effect>) {
     let mut chat = Chat::new(Some(session_id), draft);
     chat.title = title;
     chat.ended = ended;
-    chat.loading = true;
-    model.chat = Some(chat);
-    model.screen = Screen::Chat;
-    fx.push(Effect::LoadSteps(session_id));
+    go_to(model, chat, session_id, fx);
 }
 
 /// Begins a new session.

@@ -40,7 +40,14 @@ pub(super) fn paint(model: &Model, overlay: Overlay, frame: &mut Frame<'_>) {
         .unwrap_or(u16::MAX)
         .saturating_add(2);
     let area = middle(screen, WIDEST, height);
-    frame.render_widget(Clear, area);
+    // A wide letter that begins before the box would cover its edge.
+    let before = area.x - area.x.saturating_sub(1);
+    let cleared = Rect {
+        x: area.x - before,
+        width: area.width + before,
+        ..area
+    };
+    frame.render_widget(Clear, cleared);
     let foot = fit(foot, wide);
     let block = Block::bordered()
         .title(Line::styled(format!(" {title} "), BOLD))

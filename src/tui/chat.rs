@@ -22,6 +22,10 @@ pub(super) enum Scroll {
 
 /// A conversation.
 #[derive(Debug)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a fact of its own, and any of them may hold with any other"
+)]
 pub(super) struct Chat {
     /// The server's name for it, once it was said.
     pub(super) session_id: Option<SessionId>,

@@ -100,11 +100,11 @@ impl Editor {
         self.cursor = self.right_of(self.cursor);
     }
 
-    pub(super) fn to_word_left(&mut self) {
+    pub(super) fn word_back(&mut self) {
         self.cursor = self.word_left();
     }
 
-    pub(super) fn to_word_right(&mut self) {
+    pub(super) fn word_on(&mut self) {
         let ends = self.text[self.cursor..]
             .unicode_word_indices()
             .map(|(at, word)| self.cursor + at + word.len());
@@ -259,11 +259,11 @@ mod tests {
         editor.delete_to_home();
         assert_eq!(editor.text(), "요즘 기분이\n");
         editor.left();
-        editor.to_word_left();
+        editor.word_back();
         editor.delete_to_end();
         assert_eq!(editor.text(), "요즘 \n");
         editor.home();
-        editor.to_word_right();
+        editor.word_on();
         assert!(editor.insert("에"));
         assert_eq!(editor.text(), "요즘에 \n");
     }
@@ -309,7 +309,7 @@ mod tests {
                     5 => { editor.down(width); }
                     6 => editor.delete_word(),
                     7 => editor.home(),
-                    8 => editor.to_word_right(),
+                    8 => editor.word_on(),
                     _ => { editor.insert(&text); }
                 }
                 let (row, column) = editor.cell(width);

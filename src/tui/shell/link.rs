@@ -65,17 +65,15 @@ async fn carry(
 ) -> Option<u16> {
     loop {
         tokio::select! {
-            frame = questions.recv() => match frame {
-                Some(frame) => {
-                    if !matches!(timeout(WRITE, socket.send(&frame)).await, Ok(Ok(()))) {
-                        return Some(ABNORMAL);
-                    }
-                }
-                None => {
+            frame = questions.recv() => {
+                let Some(frame) = frame else {
                     let _ = timeout(WRITE, socket.close()).await;
                     return None;
+                };
+                if !matches!(timeout(WRITE, socket.send(&frame)).await, Ok(Ok(()))) {
+                    return Some(ABNORMAL);
                 }
-            },
+            }
             event = socket.next() => {
                 let event = match event {
                     Event::Frame(frame) => LinkEvent::Frame(frame),

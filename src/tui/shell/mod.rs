@@ -17,7 +17,7 @@ use crate::client::{Client, ClientError};
 use crate::domain::{Clock as _, SessionId, time::SystemClock};
 use crate::wire::rest::{Secret, UserBody};
 use crossterm::event::{Event, EventStream, MouseEventKind};
-use futures_util::{FutureExt as _, StreamExt as _};
+use futures_util::StreamExt as _;
 use jiff::tz::TimeZone;
 use reqwest::Method;
 use std::collections::VecDeque;
@@ -108,8 +108,12 @@ impl Shell {
                     let Some(event) = event else { return Ok(()) };
                     self.happened(model, event?);
                     for _ in 0..BATCH {
-                        let Some(Some(event)) = events.next().now_or_never() else { break };
-                        self.happened(model, event?);
+                        // Polled by this task: the stream keeps the first waker it is given.
+                        tokio::select! {
+                            biased;
+                            Some(event) = events.next() => self.happened(model, event?),
+                            () = std::future::ready(()) => break,
+                        }
                     }
                 }
                 Some(msg) = inbox.recv() => {

@@ -24,7 +24,7 @@ const ELSEWHERE: Duration = Duration::from_secs(10);
 
 /// Takes a frame.
 pub(super) fn take(model: &mut Model, frame: ServerFrame, fx: &mut Vec<Effect>) {
-    if let ServerFrame::Session(frame) = frame {
+    if let ServerFrame::Session(frame) = &frame {
         return session(model, frame, fx);
     }
     let now = model.now;
@@ -54,7 +54,7 @@ pub(super) fn take(model: &mut Model, frame: ServerFrame, fx: &mut Vec<Effect>) 
 }
 
 /// The connection stands. What was said between the last look and now is read again.
-fn session(model: &mut Model, frame: SessionFrame, fx: &mut Vec<Effect>) {
+fn session(model: &mut Model, frame: &SessionFrame, fx: &mut Vec<Effect>) {
     connection::opened(model);
     let Some(chat) = &mut model.chat else { return };
     chat.session_id = Some(frame.session_id);

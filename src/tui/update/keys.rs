@@ -208,8 +208,8 @@ fn edit(model: &mut Model, key: KeyEvent) -> bool {
 /// A key that moves the cursor.
 fn go(editor: &mut super::super::editor::Editor, code: KeyCode, word: bool, width: usize) {
     match code {
-        KeyCode::Left if word => editor.to_word_left(),
-        KeyCode::Right if word => editor.to_word_right(),
+        KeyCode::Left if word => editor.word_back(),
+        KeyCode::Right if word => editor.word_on(),
         KeyCode::Char('b') if word => editor.left(),
         KeyCode::Char('f') if word => editor.right(),
         KeyCode::Left => editor.left(),

@@ -143,6 +143,14 @@ impl Model {
             .filter(|banner| banner.tone != Tone::Connection);
     }
 
+    /// What was said in passing has had its time: things have moved on.
+    pub(super) fn moved_on(&mut self) {
+        self.banner = self
+            .banner
+            .take()
+            .filter(|banner| banner.tone != Tone::Info);
+    }
+
     fn show(&mut self, text: String, tone: Tone, time: Duration) {
         let until = self.now.plus(time);
         self.banner = Some(Banner { text, tone, until });

@@ -11,9 +11,11 @@ use crossterm::event::{
 };
 use crossterm::execute;
 use crossterm::terminal::{
-    EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode,
+    BeginSynchronizedUpdate, EndSynchronizedUpdate, EnterAlternateScreen, LeaveAlternateScreen,
+    disable_raw_mode, enable_raw_mode,
 };
-use ratatui::backend::CrosstermBackend;
+use ratatui::backend::{Backend as _, CrosstermBackend};
+use ratatui::buffer::Buffer;
 use ratatui::{DefaultTerminal, Frame};
 use std::io::{self, Write as _, stderr, stdout};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -21,6 +23,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 /// The terminal while it is this client's.
 pub(super) struct Terminal {
     screen: DefaultTerminal,
+    /// The joined graphemes on the screen, and where.
+    joined: Vec<(usize, String)>,
     // Dropped after the screen.
     _restore: Restore,
 }
@@ -39,6 +43,7 @@ impl Terminal {
         let screen = ratatui::Terminal::new(CrosstermBackend::new(stdout()))?;
         Ok(Self {
             screen,
+            joined: Vec::new(),
             _restore: restore,
         })
     }
@@ -49,10 +54,32 @@ impl Terminal {
         Ok((size.width, size.height))
     }
 
-    /// Paints.
-    pub(super) fn draw(&mut self, view: impl FnOnce(&mut Frame<'_>)) -> io::Result<()> {
-        self.screen.draw(view).map(drop)
+    /// Paints. Terminals do not agree on how wide a family, a flag or a coloured heart is, and leave
+    /// parts of them behind when they move: then everything is painted anew, at one stroke where
+    /// the terminal knows how.
+    pub(super) fn draw(&mut self, view: impl Fn(&mut Frame<'_>)) -> io::Result<()> {
+        execute!(stdout(), BeginSynchronizedUpdate)?;
+        let joined = joined(self.screen.draw(&view)?.buffer);
+        if joined != self.joined {
+            self.joined = joined;
+            self.screen.backend_mut().clear()?;
+            // Forgets what was painted, so that all of it is painted again.
+            self.screen.swap_buffers();
+            self.screen.draw(&view)?;
+        }
+        execute!(stdout(), EndSynchronizedUpdate)
     }
+}
+
+/// The graphemes whose width is a matter of opinion, and where they stand.
+fn joined(buffer: &Buffer) -> Vec<(usize, String)> {
+    let doubtful = |c| matches!(c, '\u{200d}' | '\u{fe0f}' | '\u{1f1e6}'..='\u{1f1ff}' | '\u{1f3fb}'..='\u{1f3ff}');
+    let cells = buffer.content.iter().enumerate();
+    let cells = cells.filter(|(_, cell)| cell.symbol().len() > 4);
+    let cells = cells.filter(|(_, cell)| cell.symbol().contains(doubtful));
+    cells
+        .map(|(at, cell)| (at, cell.symbol().to_owned()))
+        .collect()
 }
 
 /// What panics have to say while the screen is taken; `None` when it is not.
@@ -65,6 +92,7 @@ impl Drop for Restore {
         // As much as can be done: whatever fails, the rest is tried.
         let _ = execute!(
             stdout(),
+            EndSynchronizedUpdate,
             DisableMouseCapture,
             DisableBracketedPaste,
             LeaveAlternateScreen,

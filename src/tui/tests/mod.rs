@@ -3,9 +3,11 @@
 //! Owns [`World`], in which a model lives without a shell: a scripted one for single transitions.
 //! [`network`] has a server and a network that loses things, [`screens`] has the pictures.
 
+mod connection;
+mod moving;
 mod network;
 mod screens;
-mod transitions;
+mod talking;
 
 use super::Login;
 use super::chat::Chat;
@@ -20,8 +22,8 @@ use crate::domain::step::{FinishReason, StepStatus};
 use crate::domain::{SessionId, StepId, Timestamp, UserId};
 use crate::wire::rest::{Problem, Secret, SessionBody, StepBody};
 use crate::wire::ws::{
-    Accepted, ClientFrame, Done, ErrorFrame, Notice, Resource, Resumed, RunningTurn, Safety,
-    ServerFrame, SessionFrame, UserMessage,
+    Accepted, ClientFrame, Done, ErrorFrame, Notice, Resource, Resume, Resumed, RunningTurn,
+    Safety, ServerFrame, SessionFrame, UserMessage,
 };
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use jiff::tz::{Offset, TimeZone};
@@ -348,4 +350,29 @@ fn problem(status: u16, code: &str, field: Option<&str>) -> ClientError {
         stored: None,
         safety: None,
     }))
+}
+
+fn resume_frame(n: u128, received: u64) -> ClientFrame {
+    ClientFrame::Resume(Resume {
+        step_id: Some(step_id(n)),
+        received,
+    })
+}
+
+fn say_frame(words: &str, message_id: &str) -> ClientFrame {
+    ClientFrame::UserInput(UserMessage {
+        user_input: words.to_owned(),
+        message_id: Some(message_id.to_owned()),
+        received: Some(0),
+        ..UserMessage::default()
+    })
+}
+
+fn refused(code: &str, stored: Option<bool>, retry_after: Option<u32>) -> ServerFrame {
+    ServerFrame::Error {
+        error: ErrorFrame {
+            retry_after,
+            ..error(code, stored)
+        },
+    }
 }

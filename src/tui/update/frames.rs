@@ -69,6 +69,7 @@ fn session(model: &mut Model, frame: &SessionFrame, fx: &mut Vec<Effect>) {
 }
 
 fn accepted(model: &mut Model, accepted: &Accepted) {
+    model.moved_on();
     let Some(chat) = &mut model.chat else { return };
     chat.transcript.accepted(accepted, model.now);
     attach(chat, accepted.step_id);
@@ -173,6 +174,7 @@ fn failed(model: &mut Model, step_id: StepId, error: &ErrorFrame, fx: &mut Vec<E
 }
 
 fn over(model: &mut Model, rest: Rest, fx: &mut Vec<Effect>) {
+    model.moved_on();
     let Some(chat) = &mut model.chat else { return };
     chat.unseen |= chat.scroll != Scroll::Follow;
     if let (Rest::Missing, Some(session_id)) = (rest, chat.session_id) {

@@ -150,5 +150,9 @@ fn status(model: &Model, chat: &Chat, frame: &mut Frame<'_>, area: Rect) {
 }
 
 fn seconds(time: Duration) -> String {
-    format!("{:.1}s", time.as_secs_f64())
+    if time < Duration::from_secs(1) {
+        format!("{}ms", time.as_millis())
+    } else {
+        format!("{:.1}s", time.as_secs_f64())
+    }
 }

@@ -205,6 +205,33 @@ fn a_turn_that_is_told_twice_is_shown_once() {
 }
 
 #[test]
+fn a_message_that_was_answered_is_not_mistaken_for_the_turn_that_runs() {
+    let mut world = World::talking();
+    world.say("안녕");
+    world.link(LinkEvent::Closed(1006));
+    world.connected();
+    world.take();
+    // Another device was faster than what is sent again, which had been heard and answered.
+    world.frame(accepted(2, Some("theirs"), "폰에서"));
+    world.frame(token("가"));
+    world.frame(accepted(1, Some("m1"), "안녕"));
+    world.frame(refused("turn_in_progress", None, Some(1)));
+    world.frame(token("나"));
+    assert_eq!(world.sent(), []);
+    world.frame(done(2, StepStatus::Complete));
+    assert_eq!(world.sent(), [resume_frame(1, 0)]);
+    world.frame(resumed(1, 0, StepStatus::Complete));
+    world.frame(token("네"));
+    world.frame(done(1, StepStatus::Complete));
+    let answers: Vec<_> = world
+        .entries()
+        .iter()
+        .map(|entry| entry.answer.as_str())
+        .collect();
+    assert_eq!(answers, ["네", "가나"]);
+}
+
+#[test]
 fn a_gap_is_filled_from_what_is_stored() {
     let mut world = World::answering("가");
     world.frame(resumed(1, 3, StepStatus::Pending));

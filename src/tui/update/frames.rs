@@ -72,7 +72,13 @@ fn accepted(model: &mut Model, accepted: &Accepted) {
     model.moved_on();
     let Some(chat) = &mut model.chat else { return };
     chat.transcript.accepted(accepted, model.now);
-    attach(chat, accepted.step_id);
+    // While another turn is told, this can only answer a message that was sent again: its text comes
+    // after `resumed`, if it comes.
+    let step_id = accepted.step_id;
+    let attached = chat.open().and_then(|open| open.attached);
+    if attached.is_none_or(|attached| attached == step_id) {
+        attach(chat, step_id);
+    }
     let key = chat
         .transcript
         .step(accepted.step_id)

@@ -22,4 +22,5 @@ pub mod llm;
 pub mod safety;
 pub mod service;
 pub mod store;
+pub mod tui;
 pub mod wire;

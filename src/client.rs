@@ -200,6 +200,11 @@ impl Client {
         self.post("/change-password", &body).await
     }
 
+    /// `GET /me`
+    pub async fn me(&self) -> Result<UserBody> {
+        self.get("/me").await
+    }
+
     /// `POST /emotion/sessions`
     pub async fn create_session(&self, request: &CreateSessionRequest) -> Result<SessionBody> {
         self.post("/emotion/sessions", request).await

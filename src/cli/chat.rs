@@ -6,7 +6,6 @@ use super::terminal::{self, PasswordFrom};
 use super::{CliError, Global, Result, note, once, wiring};
 use crate::client::Client;
 use crate::domain::SessionId;
-use crate::wire::rest::UserBody;
 use clap::Args;
 use std::io::{IsTerminal as _, Read as _};
 use tokio_util::sync::CancellationToken;
@@ -121,7 +120,14 @@ async fn talk(
             "this is no terminal: use --once for scripts".into(),
         ));
     }
-    super::chat_screen::run(client, login, own.is_some(), logins, server).await
+    super::chat_screen::run(
+        client,
+        login,
+        command.session,
+        own.is_some(),
+        (logins, server),
+    )
+    .await
 }
 
 /// A login without asking, if there is one: the named account, the remembered one, or, on a server
@@ -137,7 +143,7 @@ async fn log_in(
         let password = command.password.read("password", false)?;
         let login = client.login(email, &password).await?;
         let access_token = login.access_token.0;
-        let me = me(&client.with_token(&access_token)?).await?;
+        let me = client.with_token(&access_token)?.me().await?;
         let remembered = Remembered {
             user_id: me.user_id,
             name: me.name,
@@ -147,7 +153,9 @@ async fn log_in(
         return Ok(Some(remembered));
     }
     if let Some(remembered) = logins.get(server)
-        && me(&client.with_token(&remembered.access_token)?)
+        && client
+            .with_token(&remembered.access_token)?
+            .me()
             .await
             .is_ok()
     {
@@ -167,8 +175,4 @@ async fn log_in(
     };
     logins.put(server, remembered.clone())?;
     Ok(Some(remembered))
-}
-
-async fn me(client: &Client) -> crate::client::Result<UserBody> {
-    client.call(reqwest::Method::GET, "/me", None::<&()>).await
 }

@@ -3,16 +3,51 @@
 use super::Result;
 use super::logins::{Logins, Remembered};
 use crate::client::Client;
+use crate::domain::SessionId;
+use crate::domain::prompt::Language;
+use crate::tui::{self, Login, Options};
+use crate::wire::rest::Secret;
 
+/// Talks on the screen until the person leaves. The language is that of the locale.
 pub(super) async fn run(
     client: Client,
     login: Option<Remembered>,
+    session: Option<SessionId>,
     own: bool,
-    logins: Logins,
-    server: String,
+    (logins, server): (Logins, String),
 ) -> Result {
-    let _ = (client, login, own, logins, server);
-    Err(super::CliError::Usage(
-        "the screen is not built yet: use --once".into(),
-    ))
+    let language = ["LC_ALL", "LC_MESSAGES", "LANG"]
+        .into_iter()
+        .find_map(|name| std::env::var(name).ok().filter(|value| !value.is_empty()))
+        .filter(|value| value.starts_with("ko"))
+        .map_or(Language::English, |_| Language::Korean);
+    let local = match language {
+        Language::Korean => "이 프로세스 안의 서버: 끝내면 함께 멈춰요",
+        Language::English => "server in this process: it stops with the chat",
+    };
+    let login = login.map(|known| Login {
+        token: Secret(known.access_token),
+        user_id: known.user_id,
+        name: known.name,
+    });
+    let options = Options {
+        client,
+        login,
+        session,
+        local: own.then(|| local.to_owned()),
+        language,
+        save_login: Box::new(move |login| {
+            let remembered = Remembered {
+                user_id: login.user_id,
+                name: login.name.clone(),
+                access_token: login.token.0.clone(),
+            };
+            // A login that is not remembered is asked for again: nothing to stop the talk for.
+            let _ = logins.put(&server, remembered);
+        }),
+    };
+    tui::run(options).await.map_err(|error| match error {
+        tui::TuiError::Terminal(error) => error.into(),
+        tui::TuiError::Defect => super::CliError::Usage(error.to_string()),
+    })
 }

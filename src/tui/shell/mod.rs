@@ -15,11 +15,10 @@ use super::view::view;
 use super::{Login, Options, TuiError};
 use crate::client::{Client, ClientError};
 use crate::domain::{Clock as _, SessionId, time::SystemClock};
-use crate::wire::rest::{Secret, UserBody};
+use crate::wire::rest::Secret;
 use crossterm::event::{Event, EventStream, MouseEventKind};
 use futures_util::StreamExt as _;
 use jiff::tz::TimeZone;
-use reqwest::Method;
 use std::collections::VecDeque;
 use std::future::Future;
 use std::time::Duration;
@@ -267,7 +266,7 @@ async fn log_in(client: &Client, email: &str, password: &Secret) -> Result<Login
     let body = client.login(email, &password.0).await?;
     let (token, user_id) = (body.access_token, body.user_id);
     let me = client.with_token(&token.0)?;
-    let me: Result<UserBody, _> = me.call(Method::GET, "/me", None::<&()>).await;
+    let me = me.me().await;
     let name = me.map_or_else(|_| email.to_owned(), |me| me.name);
     Ok(Login {
         token,

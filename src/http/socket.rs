@@ -213,7 +213,9 @@ impl Socket {
     async fn follow(&mut self, turn: Result<Arc<LiveTurn>, broadcast::error::RecvError>) -> Step {
         match turn {
             Ok(turn) => {
-                self.feed(turn.accepted().to_json()).await?;
+                // At once: the model may take its time, and nobody should wonder meanwhile whether
+                // the words arrived.
+                self.send(turn.accepted()).await?;
                 self.cursor = Some(Cursor::new(turn));
                 Ok(())
             }

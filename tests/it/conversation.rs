@@ -64,6 +64,22 @@ async fn words_go_in_an_answer_streams_back_and_both_are_stored() {
 }
 
 #[tokio::test]
+async fn words_are_acknowledged_before_the_model_says_anything() {
+    let server = Server::start().await;
+    let jiwoo = server.person("jiwoo").await;
+    server.script(vec![Act::Hang]);
+    let (mut phone, session) = jiwoo.connect(None).await;
+    let (mut tablet, _) = jiwoo.connect(Some(session.session_id)).await;
+    phone.input("들어줘").await;
+    for talk in [&mut phone, &mut tablet] {
+        let ServerFrame::Accepted { accepted } = talk.frame().await else {
+            panic!()
+        };
+        assert_eq!(accepted.user_input, "들어줘");
+    }
+}
+
+#[tokio::test]
 async fn a_session_goes_on_with_its_history() {
     let server = Server::start().await;
     let jiwoo = server.person("jiwoo").await;

@@ -305,6 +305,13 @@ impl Socket {
     }
 
     async fn handle(&mut self, session_id: SessionId, frame: ClientFrame) -> Step {
+        // The words have the gate first, and a token may be renewed before anything else is done.
+        if matches!(
+            frame,
+            ClientFrame::Stop | ClientFrame::End | ClientFrame::Resume(_)
+        ) {
+            self.check_standing().await?;
+        }
         match frame {
             ClientFrame::UserInput(message) => self.user_input(session_id, message).await,
             ClientFrame::Stop => {

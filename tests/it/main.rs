@@ -17,6 +17,7 @@ mod bad_frames;
 mod bad_requests;
 mod contract;
 mod conversation;
+mod doors;
 mod races;
 mod sqlite;
 mod upstream;

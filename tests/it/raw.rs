@@ -170,6 +170,8 @@ pub async fn read_answer(stream: &mut TcpStream, method: &str) -> Answer {
     } else {
         length
     };
+    // After an upgrade the other protocol follows.
+    body.truncate(length);
     while body.len() < length {
         let read = stream.read_buf(&mut body).await;
         assert!(

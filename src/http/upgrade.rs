@@ -29,7 +29,7 @@ const WRITE_BUFFER: usize = 16 * 1024;
 const WRITE_MOST: usize = 1 << 20;
 
 /// The query of the seed. What is not known is ignored: old apps send what they like.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Deserialize)]
 struct Asked {
     user_id: Option<String>,
     session_id: Option<String>,
@@ -81,11 +81,11 @@ async fn checked(
     let offers = offers(headers);
     let token = credential(headers, &offers).map_err(refuse)?;
     let subject = surface.app.authenticate(token).await.map_err(refuse)?;
-    let asked = parts
+    // One that is given twice is not what was checked and is used.
+    let Query(asked) = parts
         .extract::<Query<Asked>>()
         .await
-        .map(|Query(asked)| asked)
-        .unwrap_or_default();
+        .map_err(|_| problem::field("repeated or malformed query parameter", Some("query")))?;
     // Anything but one's own id is somebody else's, a malformed one too.
     if asked
         .user_id

@@ -314,7 +314,9 @@ impl Serialize for Secret {
 
 impl<'de> Deserialize<'de> for Secret {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer).map(Self)
+        String::deserialize(deserializer)
+            .map(Self)
+            .map_err(|_| serde::de::Error::custom("a secret must be a string"))
     }
 }
 
@@ -350,10 +352,9 @@ impl Config {
         source: &str,
         env: impl IntoIterator<Item = (String, String)>,
     ) -> Result<Self> {
-        let file: Self = toml::from_str(text)
-            .map_err(|e| wrong(format!("{source}: {}", e.to_string().trim_end())))?;
+        let file: Self = toml::from_str(text).map_err(|e| unreadable(text, source, &e))?;
         let mut table: toml::Table =
-            toml::from_str(text).map_err(|e| wrong(format!("{source}: {e}")))?;
+            toml::from_str(text).map_err(|e| unreadable(text, source, &e))?;
         let mut env: Vec<(String, String)> = env.into_iter().collect();
         env.sort();
         let openai = env.iter().any(|(k, v)| {
@@ -484,6 +485,30 @@ impl Config {
 
 fn wrong(message: impl Into<std::borrow::Cow<'static, str>>) -> Error {
     Error::new(ErrorCode::Config, message)
+}
+
+/// What is wrong with a file, and where. The library would quote the line, which may hold a secret:
+/// of the line only a key that there is is named.
+fn unreadable(text: &str, source: &str, error: &toml::de::Error) -> Error {
+    let start = error.span().map_or(0, |span| span.start);
+    let before = text.get(..start).unwrap_or_default();
+    let number = before.matches('\n').count() + 1;
+    let line = text.lines().nth(number - 1).unwrap_or_default();
+    let key = line.split('=').next().unwrap_or_default().trim();
+    let known = known_keys();
+    let known = known
+        .values()
+        .filter_map(toml::Value::as_table)
+        .any(|section| {
+            let model = section.get("*").and_then(toml::Value::as_table);
+            section.contains_key(key) || model.is_some_and(|model| model.contains_key(key))
+        });
+    let key = if known {
+        format!(" ({key})")
+    } else {
+        String::new()
+    };
+    wrong(format!("{source}, line {number}{key}: {}", error.message()))
 }
 
 /// Every key with a value of its type; a model's stand under `models.*`.

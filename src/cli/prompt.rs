@@ -17,7 +17,7 @@ Examples:
   deepme prompt edit ko                         in $VISUAL or $EDITOR
   deepme prompt set en --file listener.md
   deepme prompt history ko
-  deepme prompt rollback ko --to 2
+  deepme prompt rollback ko 2
   deepme prompt edit --user jiwoo@example.com";
 
 /// Options of `prompt`.
@@ -51,7 +51,8 @@ enum Action {
         #[command(flatten)]
         which: Which,
         /// An earlier version; 0 is the one that comes with the program.
-        #[arg(long, value_name = "VERSION")]
+        // Not `version`: that is what --version is called in every command.
+        #[arg(id = "at", long = "at", value_name = "VERSION")]
         version: Option<i64>,
         /// Print JSON.
         #[arg(long)]
@@ -79,12 +80,13 @@ enum Action {
         json: bool,
     },
     /// Save the text of an earlier version as the newest.
+    #[command(allow_missing_positional = true)]
     Rollback {
         #[command(flatten)]
         which: Which,
         /// The version to go back to; 0 is the one that comes with the program.
-        #[arg(long, value_name = "VERSION")]
-        to: i64,
+        #[arg(id = "to", value_name = "VERSION")]
+        version: i64,
     },
 }
 
@@ -149,11 +151,11 @@ pub(super) fn run(global: &Global, command: Prompt) -> Result {
                 }
                 Ok(())
             }
-            Action::Rollback { which, to } => {
+            Action::Rollback { which, version } => {
                 let name = which.name(&app).await?;
-                let saved = app.roll_back_prompt(name, to).await?;
+                let saved = app.roll_back_prompt(name, version).await?;
                 say(format_args!(
-                    "{} is the text of version {to}",
+                    "{} is the text of version {version}",
                     saved.label()
                 ))
             }

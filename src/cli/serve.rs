@@ -34,10 +34,12 @@ pub(super) fn run(global: &Global, command: Serve) -> Result {
     wiring::block_on(async move {
         let stop = CancellationToken::new();
         let server = Server::start(config).await?;
+        // Whoever reads the greeting may send a signal at once.
+        let signals = signals()?;
         note(format_args!("{}", server.greeting))?;
         // Not running under systemd is no error.
         let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
-        let signals = tokio::spawn(watch_signals(stop.clone()));
+        let signals = tokio::spawn(watch_signals(signals, stop.clone()));
         let outcome = server.run(stop).await;
         signals.abort();
         note("deepme has stopped")?;
@@ -104,11 +106,7 @@ impl Server {
 }
 
 /// The first SIGTERM or SIGINT drains, the second ends at once.
-async fn watch_signals(stop: CancellationToken) {
-    let Ok((mut term, mut int)) = signals() else {
-        tracing::error!("cannot watch for signals");
-        return;
-    };
+async fn watch_signals((mut term, mut int): (Signal, Signal), stop: CancellationToken) {
     let next = async |term: &mut Signal, int: &mut Signal| {
         tokio::select! {
             _ = term.recv() => "SIGTERM",

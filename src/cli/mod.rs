@@ -80,6 +80,8 @@ pub(crate) enum CliError {
     Io(io::Error),
     /// By what the user asked for.
     Usage(String),
+    /// By how it went.
+    Failed(String),
     /// It has been said already.
     Silent,
 }
@@ -118,7 +120,7 @@ impl fmt::Display for CliError {
             }
             Self::Client(error) => write!(f, "{error}"),
             Self::Io(error) => write!(f, "{error}"),
-            Self::Usage(text) => f.write_str(text),
+            Self::Usage(text) | Self::Failed(text) => f.write_str(text),
             Self::Silent => Ok(()),
         }
     }

@@ -55,10 +55,10 @@ pub(super) async fn talk(client: &Client, session_id: Option<SessionId>, words: 
                 };
             }
             Event::Frame(ServerFrame::Error { error }) => {
-                return Err(CliError::Usage(error.message));
+                return Err(CliError::Failed(error.message));
             }
             Event::Closed(code, reason) => {
-                return Err(CliError::Usage(format!(
+                return Err(CliError::Failed(format!(
                     "the server closed the connection ({code} {reason})"
                 )));
             }

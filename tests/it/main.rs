@@ -15,6 +15,7 @@ mod support;
 
 mod bad_frames;
 mod bad_requests;
+mod command_line;
 mod contract;
 mod conversation;
 mod doors;

@@ -1,0 +1,170 @@
+//! `deepme user` and `deepme migrate`.
+
+use super::{Machine, PASSWORD};
+use serde_json::json;
+
+#[test]
+fn accounts_are_made_listed_and_shown() {
+    let machine = Machine::new();
+    let jiwoo = machine.add_user("jiwoo");
+    assert_eq!(jiwoo["email"], "jiwoo@example.com");
+    let file = machine.write("password.txt", &format!("{PASSWORD}\nanother line\n"));
+    let args = [
+        "user",
+        "add",
+        "--name",
+        "지우 👩‍👩‍👧",
+        "--email",
+        "B@Example.com",
+        "--password-file",
+    ];
+    let args = [&args[..], &[file.to_str().unwrap()]].concat();
+    let second = machine.run(&args, "").ok();
+    assert!(second.out.contains("b@example.com") && second.out.lines().count() == 1);
+    let list = machine.run(&["user", "list", "--json"], "").ok().json();
+    assert_eq!(list.as_array().unwrap().len(), 2);
+    assert_eq!(list[0]["name"], "지우 👩‍👩‍👧", "newest first");
+    assert_eq!(list[1], jiwoo);
+    let one = machine.run(&["user", "list", "--limit", "1"], "").ok();
+    assert_eq!(one.out.lines().count(), 1);
+    let id = jiwoo["user_id"].as_str().unwrap();
+    for who in ["JIWOO@example.com", id] {
+        let shown = machine
+            .run(&["user", "show", who, "--json"], "")
+            .ok()
+            .json();
+        assert_eq!(shown["user_id"], jiwoo["user_id"]);
+        assert_eq!(shown["sessions"], 0);
+        let shown = machine.run(&["user", "show", who], "").ok();
+        assert!(shown.out.contains(id) && !shown.out.contains("argon2"));
+    }
+    machine
+        .run(&["user", "show", "nobody@example.com"], "")
+        .failed(1, "no such user");
+    machine
+        .run(&["user", "list", "--limit", "0"], "")
+        .failed(2, "--limit");
+}
+
+#[test]
+fn what_is_no_account_is_refused_with_the_member() {
+    let machine = Machine::new();
+    machine.add_user("jiwoo");
+    let add = |name: &str, email: &str, password: &str| {
+        let args = [
+            "user",
+            "add",
+            "--name",
+            name,
+            "--email",
+            email,
+            "--password-stdin",
+        ];
+        machine.run(&args, password)
+    };
+    add("x", "JIWOO@example.com", PASSWORD).failed(1, "has an account");
+    add("x", "nowhere", PASSWORD).failed(1, "email");
+    add("", "a@example.com", PASSWORD).failed(1, "name");
+    let short = add("x", "a@example.com", "canary").failed(1, "password");
+    assert!(!short.err.contains("canary"));
+    add("x", "a@example.com", "").failed(1, "password");
+    // Without a terminal and without a source there is nobody to ask.
+    let args = ["user", "add", "--name", "x", "--email", "a@example.com"];
+    machine.run(&args, "").failed(2, "--password-stdin");
+    let missing = [&args[..], &["--password-file", "missing.txt"]].concat();
+    machine.run(&missing, "").failed(2, "missing.txt");
+    let list = machine.run(&["user", "list", "--json"], "").ok().json();
+    assert_eq!(list.as_array().unwrap().len(), 1);
+}
+
+/// What stands in argv can be read by everybody on the machine.
+#[test]
+fn no_command_takes_a_password_as_an_argument() {
+    let machine = Machine::new();
+    for command in [
+        "user add --name x --email a@example.com",
+        "chat --once x --email a@example.com",
+    ] {
+        for option in ["--password", "--password=canary", "-p"] {
+            let args: Vec<&str> = command.split(' ').chain([option, "canary"]).collect();
+            machine.run(&args, "").failed(2, "error:");
+        }
+    }
+    for command in [&["user", "add", "--help"][..], &["chat", "--help"]] {
+        let help = machine.run(command, "").ok().out;
+        let takes_value = help.lines().any(|line| {
+            line.trim_start().starts_with("--password")
+                && line.contains('<')
+                && !line.contains("<FILE>")
+        });
+        assert!(!takes_value, "{help}");
+    }
+}
+
+#[test]
+fn the_schema_is_shown_and_brought_up() {
+    let machine = Machine::new();
+    let status = machine
+        .run(&["migrate", "status", "--json"], "")
+        .ok()
+        .json();
+    assert_eq!(status, json!({"current": 0, "wanted": 1}));
+    assert!(!machine.path("data").exists(), "looking makes nothing");
+    let status = machine.run(&["migrate"], "").ok();
+    assert!(status.out.contains("deepme migrate up"));
+    machine.run(&["migrate", "up"], "").ok();
+    let status = machine
+        .run(&["migrate", "status", "--json"], "")
+        .ok()
+        .json();
+    assert_eq!(status, json!({"current": 1, "wanted": 1}));
+    let again = machine.run(&["migrate", "up"], "").ok();
+    assert!(again.out.contains("up to date"));
+}
+
+#[test]
+fn a_newer_schema_is_refused_by_every_command_and_not_touched() {
+    let machine = Machine::new();
+    machine.add_user("jiwoo");
+    let database = machine.path("data/deepme.db");
+    let set = |version: i64| {
+        let connection = rusqlite::Connection::open(&database).unwrap();
+        connection
+            .pragma_update(None, "user_version", version)
+            .unwrap();
+    };
+    set(99);
+    for args in [
+        "serve --listen 127.0.0.1:0",
+        "user list",
+        "prompt list",
+        "migrate up",
+    ] {
+        let args: Vec<&str> = args.split(' ').collect();
+        machine.run(&args, "").failed(2, "99");
+    }
+    let status = machine.run(&["migrate", "status", "--json"], "").json();
+    assert_eq!(status, json!({"current": 99, "wanted": 1}));
+    set(1);
+    let list = machine.run(&["user", "list", "--json"], "").ok().json();
+    assert_eq!(list.as_array().unwrap().len(), 1);
+}
+
+#[test]
+fn what_cannot_be_written_is_named() {
+    let machine = Machine::new();
+    // A file where a directory should be: refused to root, too, who may write anywhere else.
+    machine.write("data", "not a directory");
+    for args in ["serve --listen 127.0.0.1:0", "user list", "migrate up"] {
+        let args: Vec<&str> = args.split(' ').collect();
+        machine.run(&args, "").failed(2, "data");
+    }
+    let nowhere = [("DEEPME_DATABASE__URL", "sqlite:///proc/deepme/d.db")];
+    machine
+        .run_with(&["migrate", "up"], "", &nowhere)
+        .failed(2, "/proc/deepme");
+    let odd = [("DEEPME_DATABASE__URL", "sqlite://")];
+    machine
+        .run_with(&["migrate", "up"], "", &odd)
+        .failed(2, "database.url");
+}

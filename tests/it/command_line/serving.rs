@@ -1,0 +1,154 @@
+//! `deepme serve` and `deepme chat --once`.
+
+use super::{Machine, PASSWORD};
+use std::net::TcpListener;
+
+#[test]
+fn a_server_says_where_it_is_and_stops_when_told() {
+    let machine = Machine::new();
+    let server = machine.serve(&[], &[]);
+    let listening = std::net::TcpStream::connect(server.address);
+    assert!(listening.is_ok());
+    let arguments = String::from_utf8(server.arguments()).unwrap();
+    assert!(arguments.contains("serve"));
+    let stopped = server.stop();
+    assert_eq!(stopped.code, 0, "{stopped:?}");
+    assert!(
+        stopped.out.is_empty(),
+        "a server has nothing to say on stdout"
+    );
+    assert!(
+        stopped
+            .err
+            .contains("people's words are read by: the built-in listener")
+    );
+    assert!(stopped.err.contains("schema 1"));
+}
+
+#[test]
+fn a_port_in_use_is_named_and_costs_nothing() {
+    let machine = Machine::new();
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    machine
+        .run(&["serve", "--listen", &address], "")
+        .failed(2, &address);
+    assert!(
+        !machine.path("data").exists(),
+        "nothing was made for nothing"
+    );
+}
+
+#[test]
+fn one_database_has_one_server() {
+    let machine = Machine::new();
+    let first = machine.serve(&[], &[]);
+    machine
+        .run(&["serve", "--listen", "127.0.0.1:0"], "")
+        .failed(2, "another deepme serves");
+    // Commands for the admin work beside it.
+    machine.add_user("jiwoo");
+    assert_eq!(first.stop().code, 0);
+    assert_eq!(machine.serve(&[], &[]).stop().code, 0);
+}
+
+#[test]
+fn once_prints_the_answer_and_nothing_else_on_stdout() {
+    let machine = Machine::new();
+    machine.add_user("jiwoo");
+    let server = machine.serve(&[], &[]);
+    let url = server.url();
+    let login = [
+        "chat",
+        "--server",
+        &url,
+        "--email",
+        "jiwoo@example.com",
+        "--password-stdin",
+        "--once",
+    ];
+    let said = machine
+        .run(&[&login[..], &["요즘 기분이 별로야."]].concat(), PASSWORD)
+        .ok();
+    assert!(
+        said.out.ends_with('\n') && said.out.trim().chars().count() > 5,
+        "{said:?}"
+    );
+    let session = &said.err.split_once("session ").unwrap().1[..36];
+    // The login is remembered, so the next one needs no password; - reads standard input.
+    let args = [
+        "chat",
+        "--server",
+        &url,
+        "--session",
+        session,
+        "--once",
+        "-",
+    ];
+    let again = machine.run(&args, "회사에서 혼났어 👩‍👩‍👧\n").ok();
+    assert!(again.err.contains(session));
+    let remembered = std::fs::read_to_string(machine.path("state/deepme/logins.json")).unwrap();
+    assert!(!remembered.contains(PASSWORD));
+
+    let database = rusqlite::Connection::open(machine.path("data/deepme.db")).unwrap();
+    let mut stored = database
+        .prepare("SELECT user_input, gpt_response FROM steps ORDER BY step_order")
+        .unwrap();
+    let stored: Vec<(String, String)> = stored
+        .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))
+        .unwrap()
+        .map(Result::unwrap)
+        .collect();
+    assert_eq!(
+        stored[0],
+        (
+            "요즘 기분이 별로야.".to_owned(),
+            said.out.trim_end_matches('\n').to_owned()
+        )
+    );
+    assert_eq!(stored[1].0, "회사에서 혼났어 👩‍👩‍👧");
+    assert_eq!(stored[1].1, again.out.trim_end_matches('\n'));
+
+    // What fails, fails: a refused turn, a wrong password, a session that is not there.
+    let blank = machine.run(&["chat", "--server", &url, "--once", " "], "");
+    assert_eq!((blank.code, blank.out.as_str()), (1, ""), "{blank:?}");
+    machine
+        .run(&[&login[..], &["안녕"]].concat(), "a wrong password")
+        .failed(1, "the e-mail address or the password is wrong");
+    let nowhere = "00000000-0000-7000-8000-000000000000";
+    let missing = machine.run(
+        &[
+            "chat",
+            "--server",
+            &url,
+            "--session",
+            nowhere,
+            "--once",
+            "x",
+        ],
+        "",
+    );
+    assert_eq!((missing.code, missing.out.as_str()), (1, ""), "{missing:?}");
+    assert_eq!(server.stop().code, 0);
+}
+
+#[test]
+fn one_command_is_a_conversation_of_ones_own() {
+    let machine = Machine::new();
+    let env = [("DEEPME_SERVER__LISTEN", "127.0.0.1:0")];
+    let said = machine
+        .run_with(&["chat", "--start", "--once", "I can't sleep"], "", &env)
+        .ok();
+    assert!(!said.out.trim().is_empty());
+    assert!(
+        !said.out.contains("deepme"),
+        "the greeting is not part of the answer: {said:?}"
+    );
+    // Nobody is asked where there is nobody to ask.
+    let refused = machine.run_with(&["chat", "--once", "hi"], "", &env);
+    assert_ne!(refused.code, 0);
+    assert!(
+        refused.out.is_empty() && refused.err.contains("--start"),
+        "{refused:?}"
+    );
+}

@@ -70,7 +70,7 @@ pub async fn serve(
         .await;
     // The turns have ended and the sockets know: what is left is their goodbye.
     surface.sockets.close();
-    if tokio::time::timeout(Duration::from_secs(5), surface.sockets.wait())
+    if tokio::time::timeout(Duration::from_secs(3), surface.sockets.wait())
         .await
         .is_err()
     {

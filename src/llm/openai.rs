@@ -29,7 +29,7 @@ use std::time::Duration;
 /// How long a connection may take to come about.
 const CONNECT: Duration = Duration::from_secs(5);
 /// How long to wait for the usage figures once the answer itself has ended.
-const USAGE: Duration = Duration::from_secs(1);
+const USAGE: Duration = Duration::from_millis(500);
 /// Broken events that one answer may have before it is given up.
 const BROKEN: u32 = 16;
 /// Bytes that are read ahead into one piece.

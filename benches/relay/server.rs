@@ -19,7 +19,7 @@ impl Server {
     pub(crate) async fn start(binary: &str, upstream: SocketAddr) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let begun = Instant::now();
-        let mut child = Command::new(binary)
+        let mut child = Command::new(std::path::absolute(binary).unwrap())
             .args(["serve", "--listen", "127.0.0.1:0"])
             .current_dir(dir.path())
             .env("OPENAI_BASE_URL", format!("http://{upstream}/v1"))

@@ -19,6 +19,8 @@ mod command_line;
 mod contract;
 mod conversation;
 mod doors;
+mod house;
+mod openapi;
 mod races;
 mod sqlite;
 mod upstream;

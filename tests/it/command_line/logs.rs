@@ -2,20 +2,32 @@
 
 use super::Machine;
 use crate::raw::Ask;
+use crate::upstream::{CANARY as FROM_UPSTREAM, Reply, Upstream, event, says, status};
 
 const CANARY: &str = "canary";
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nothing_that_is_said_or_secret_is_logged_at_trace_level() {
     let machine = Machine::new();
     let password = "canary-password-비밀";
     let email = "canary-mail@example.com";
     for format in ["text", "json"] {
+        // An upstream that tells everything it knows, in every way it can.
+        let upstream = Upstream::start().await;
+        let base_url = format!("http://{}/v1", upstream.address);
+        let told = format!(r#"{{"error":{{"message":"{FROM_UPSTREAM}"}}}}"#);
+        upstream.reply(status("500 Internal Server Error", "", &told));
+        upstream.reply(Reply::Stream(vec![
+            says("canary answer"),
+            event(FROM_UPSTREAM),
+            event(&told),
+        ]));
+        upstream.reply(status("401 Unauthorized", "", &told));
         let env = [
             ("DEEPME_LOG__LEVEL", "trace"),
             ("DEEPME_LOG__FORMAT", format),
             ("OPENAI_API_KEY", "canary-key"),
-            ("OPENAI_BASE_URL", "http://127.0.0.1:9/v1"),
+            ("OPENAI_BASE_URL", &base_url),
             ("DEEPME_LLM__CHAIN", "openai,builtin"),
         ];
         let server = machine.serve(&[], &env);
@@ -47,6 +59,9 @@ async fn nothing_that_is_said_or_secret_is_logged_at_trace_level() {
             r#"{"user_input":"canary words","system_prompt":"canary wish","step_type":"canary type"}"#,
         ).await;
         assert_eq!(said["status"], "complete", "{said}");
+        let words = r#"{"user_input":"canary words again"}"#;
+        let cut = call("POST", "/emotion/steps/generate", token, words).await;
+        assert_eq!(cut["status"], "interrupted", "{cut}");
         // What is refused is not logged either.
         call(
             "POST",

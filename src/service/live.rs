@@ -376,6 +376,14 @@ impl Sessions {
         self.map().get(&session_id)?.turn.clone()
     }
 
+    /// Every turn that is running.
+    pub(super) fn all_running(&self) -> Vec<Arc<LiveTurn>> {
+        let map = self.map();
+        map.values()
+            .filter_map(|entry| entry.turn.clone())
+            .collect()
+    }
+
     /// Makes a turn the session's running one and tells everybody who is attached.
     pub(super) fn start(&self, started: Started) -> Arc<LiveTurn> {
         let turn = Arc::new(LiveTurn::new(started));

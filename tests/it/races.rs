@@ -1,6 +1,6 @@
 //! Many at once: what twenty devices, or one impatient client, do to a session.
 
-use crate::support::{PATIENCE, Person, Server};
+use crate::support::{PATIENCE, Person, START, Server};
 use deepme::domain::step::{FinishReason, MessageId, StepStatus, StepType, UserInput};
 use deepme::domain::{SessionId, StepId};
 use deepme::llm::scripted::{Act, Gate, answer};
@@ -8,6 +8,7 @@ use deepme::service::turn::{Found, Say};
 use deepme::wire::rest::{CreateSessionRequest, GenerateRequest};
 use deepme::wire::ws::ServerFrame;
 use futures_util::future::join_all;
+use std::time::Duration;
 
 const RACERS: usize = 20;
 
@@ -202,5 +203,33 @@ async fn fault_1_who_hangs_up_right_after_the_words_are_stored_is_still_answered
     assert_eq!(
         (steps[0].status, steps[0].gpt_response.as_str()),
         (StepStatus::Complete, "네")
+    );
+}
+
+/// Fault 20: leases are times, and times jump.
+#[tokio::test]
+async fn fault_20_a_clock_that_jumps_two_hours_ends_no_running_turn() {
+    let server = Server::start().await;
+    let jiwoo = server.person("jiwoo").await;
+    let gate = Gate::default();
+    server.script(vec![
+        Act::Say("가".into()),
+        Act::Wait(gate.clone()),
+        Act::Say("나".into()),
+        Act::End(FinishReason::Stop),
+    ]);
+    let (mut talk, _) = jiwoo.connect(None).await;
+    talk.input("안녕").await;
+    talk.text("가").await;
+    let jump = Duration::from_secs(2 * 3600);
+    server.clock.advance(jump);
+    assert_eq!(server.app.close_orphans(false).await.unwrap(), 0);
+    server.clock.set(START);
+    assert_eq!(server.app.close_orphans(false).await.unwrap(), 0);
+    gate.open();
+    let turn = talk.turn().await;
+    assert_eq!(
+        (turn.text.as_str(), turn.done().status),
+        ("나", StepStatus::Complete)
     );
 }

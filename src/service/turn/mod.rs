@@ -262,7 +262,15 @@ impl App {
         let at = if all {
             Timestamp::MAX
         } else {
-            self.clock.now()
+            let now = self.clock.now();
+            // What runs here is no orphan, however far the clock has jumped since its last lease.
+            for turn in self.live.all_running() {
+                let lease = now.plus(LEASE);
+                self.store
+                    .checkpoint_step(turn.step_id, turn.text(), lease)
+                    .await?;
+            }
+            now
         };
         let closed = self.store.close_orphans(at).await?;
         if closed > 0 {

@@ -190,7 +190,9 @@ pub(super) async fn generate(
     // The gate reads the words before anything can refuse them.
     let assessment = surface.app.assess(&request.user_input);
     let safety = surface.app.safety(&request.user_input, &assessment);
-    caller.must_be(request.user_id)?;
+    if let Err(failure) = caller.must_be(request.user_id) {
+        return Err(failure.stored(Some(false)).safety(safety));
+    }
     let key = headers
         .get("idempotency-key")
         .map(|value| value.to_str().unwrap_or_default().trim_matches('"'));

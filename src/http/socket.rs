@@ -351,7 +351,12 @@ impl Socket {
     async fn user_input(&mut self, session_id: SessionId, message: UserMessage) -> Step {
         let assessment = self.app.assess(&message.user_input);
         let safety = self.app.safety(&message.user_input, &assessment);
-        self.check_standing().await?;
+        if let Err(over) = self.check_standing().await {
+            if let Some(safety) = safety {
+                self.send(ServerFrame::Safety { safety }).await?;
+            }
+            return Err(over);
+        }
         let received = message.received;
         let said = match self.parse(session_id, message, assessment) {
             Ok(say) => self

@@ -20,6 +20,8 @@ mod contract;
 mod conversation;
 mod doors;
 mod house;
+mod lists;
+mod never_silence;
 mod openapi;
 mod races;
 mod sqlite;

@@ -191,7 +191,7 @@ impl Serving {
         let sent = Command::new("kill").args(["-TERM", &id]).status().unwrap();
         assert!(sent.success());
         // Its stderr ends with it.
-        while let Ok(line) = self.lines.recv_timeout(Duration::from_secs(60)) {
+        while let Ok(line) = self.lines.recv_timeout(Duration::from_mins(1)) {
             self.log.push(line);
         }
         let mut out = String::new();

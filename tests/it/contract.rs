@@ -173,8 +173,8 @@ pub fn words(user_id: UserId, session_id: SessionId, text: &str) -> BeginStep {
     }
 }
 
-pub fn message(id: &str) -> Option<MessageId> {
-    Some(MessageId::parse(id).unwrap())
+pub fn message(id: &str) -> MessageId {
+    MessageId::parse(id).unwrap()
 }
 
 pub fn finished(step_id: StepId, text: &str) -> FinishStep {

@@ -16,17 +16,13 @@ async fn pages(server: &Server, token: &str, path: &str, limit: usize) -> Vec<se
         assert!(page.len() <= limit);
         let full = page.len() == limit;
         all.extend(page);
-        match answer.header("link") {
-            Some(link) => {
-                let (target, rest) = link.strip_prefix('<').unwrap().split_once('>').unwrap();
-                assert_eq!(rest, "; rel=\"next\"");
-                next = target.to_owned();
-            }
-            None => {
-                assert!(!full, "a full page names the next");
-                return all;
-            }
-        }
+        let Some(link) = answer.header("link") else {
+            assert!(!full, "a full page names the next");
+            return all;
+        };
+        let (target, rest) = link.strip_prefix('<').unwrap().split_once('>').unwrap();
+        assert_eq!(rest, "; rel=\"next\"");
+        target.clone_into(&mut next);
     }
     panic!("the pages do not end")
 }

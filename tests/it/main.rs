@@ -6,6 +6,11 @@
     reason = "a test fails by panicking"
 )]
 #![expect(
+    clippy::similar_names,
+    reason = "what a store is asked is a begin, what comes of it a begun"
+)]
+#![expect(clippy::too_many_lines, reason = "a table of cases is long")]
+#![expect(
     unreachable_pub,
     reason = "one binary, many modules: what they share is pub"
 )]

@@ -221,7 +221,7 @@ async fn fault_20_a_clock_that_jumps_two_hours_ends_no_running_turn() {
     let (mut talk, _) = jiwoo.connect(None).await;
     talk.input("안녕").await;
     talk.text("가").await;
-    let jump = Duration::from_secs(2 * 3600);
+    let jump = Duration::from_hours(2);
     server.clock.advance(jump);
     assert_eq!(server.app.close_orphans(false).await.unwrap(), 0);
     server.clock.set(START);

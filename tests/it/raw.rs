@@ -107,10 +107,11 @@ impl Ask {
     fn bytes(&self) -> Vec<u8> {
         let mut head = format!("{} {} HTTP/1.1\r\nhost: test\r\n", self.method, self.path);
         for (name, value) in &self.headers {
-            head.push_str(&format!("{name}: {value}\r\n"));
+            head.extend([name, ": ", value, "\r\n"]);
         }
         if !self.body.is_empty() || self.method == "POST" || self.method == "PUT" {
-            head.push_str(&format!("content-length: {}\r\n", self.body.len()));
+            let length = self.body.len().to_string();
+            head.extend(["content-length: ", &length, "\r\n"]);
         }
         let mut bytes = head.into_bytes();
         bytes.extend_from_slice(b"\r\n");

@@ -37,7 +37,7 @@ async fn bodies_of_the_wrong_shape_name_the_member_and_nothing_else() {
         ("/register", "[]".into(), 422, None),
         ("/register", r#""canary""#.into(), 422, None),
         ("/register", "null".into(), 422, None),
-        ("/register", "".into(), 400, None),
+        ("/register", String::new(), 400, None),
         ("/register", "canary".into(), 400, None),
         ("/register", r#"{"name":"canary"#.into(), 400, None),
         (

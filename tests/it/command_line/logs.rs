@@ -46,9 +46,9 @@ async fn nothing_that_is_said_or_secret_is_logged_at_trace_level() {
             format!(r#"{{"name":"canary name","email":"{email}","password":"{password}"}}"#);
         call("POST", "/register", None, &account).await;
         let login = call("POST", "/login", None, &account).await;
-        let token = login["access_token"].as_str().unwrap().to_owned();
+        let secret = login["access_token"].as_str().unwrap().to_owned();
         let user_id = login["user_id"].as_str().unwrap().to_owned();
-        let token = Some(token.as_str());
+        let token = Some(secret.as_str());
         call("PUT", "/me/prompt", token, r#"{"prompt":"canary prompt"}"#).await;
         let topic = r#"{"topic":"canary topic","emotion_label":"canary label"}"#;
         call("POST", "/emotion/sessions", token, topic).await;
@@ -145,7 +145,7 @@ async fn nothing_that_is_said_or_secret_is_logged_at_trace_level() {
         );
         let secrets = [
             CANARY,
-            token.unwrap(),
+            &secret,
             talked.out.trim(),
             said["gpt_response"].as_str().unwrap(),
         ];

@@ -29,7 +29,7 @@ pub async fn words_come_back_to_the_byte(backend: &dyn Backend) {
     for (order, input) in (1..).zip(inputs) {
         let mut begin = words(me, session, input);
         begin.step_type = StepType::parse(Some("체크인 ☀️")).unwrap();
-        begin.message_id = message(&format!("~!{order}\"'\\"));
+        begin.message_id = Some(message(&format!("~!{order}\"'\\")));
         begin.at = at(5);
         let begun = store.begin_step(begin.clone()).await.unwrap();
         assert_eq!(begun, Begun::Started { step_order: order });
@@ -137,9 +137,9 @@ pub async fn a_session_of_somebody_else_takes_no_words(backend: &dyn Backend) {
     assert_eq!(store.step(you, begin.step_id).await.unwrap(), None);
     // Not even whether a message exists is told.
     let mut own = words(me, mine, "비밀");
-    own.message_id = message("m");
+    own.message_id = Some(message("m"));
     store.begin_step(own).await.unwrap();
-    begin.message_id = message("m");
+    begin.message_id = Some(message("m"));
     assert_eq!(store.begin_step(begin).await.unwrap(), Begun::NoSession);
 }
 
@@ -147,7 +147,7 @@ pub async fn an_ended_session_takes_no_words_but_knows_its_messages(backend: &dy
     let store = backend.open().await;
     let (me, session) = talk(&*store, 1).await;
     let mut begin = words(me, session, "전에");
-    begin.message_id = message("m");
+    begin.message_id = Some(message("m"));
     store.begin_step(begin.clone()).await.unwrap();
     // It may end while the answer is on its way: the turn finishes.
     store.end_session(me, session, at(9)).await.unwrap();
@@ -160,7 +160,7 @@ pub async fn an_ended_session_takes_no_words_but_knows_its_messages(backend: &dy
     let refused = store.begin_step(words(me, session, "후에")).await.unwrap();
     assert_eq!(refused, Begun::Ended);
     let mut new = words(me, session, "후에");
-    new.message_id = message("n");
+    new.message_id = Some(message("n"));
     new.new_session = true;
     assert_eq!(store.begin_step(new).await.unwrap(), Begun::Ended);
     let step = store.step(me, begin.step_id).await.unwrap().unwrap();
@@ -174,10 +174,10 @@ pub async fn a_repeated_message_gives_its_step_and_writes_nothing(backend: &dyn 
     let store = backend.open().await;
     let (me, session) = talk(&*store, 1).await;
     let mut begin = words(me, session, "처음");
-    begin.message_id = message("m");
+    begin.message_id = Some(message("m"));
     store.begin_step(begin.clone()).await.unwrap();
     let mut again = words(me, session, "다른 말");
-    again.message_id = message("m");
+    again.message_id = Some(message("m"));
     // While it is pending, the message is itself and not in its own way.
     let Begun::Repeated(step) = store.begin_step(again.clone()).await.unwrap() else {
         panic!()
@@ -210,14 +210,14 @@ pub async fn message_ids_belong_to_their_session(backend: &dyn Backend) {
     let (you, yours) = talk(&*store, 2).await;
     for (user_id, session, id) in [(me, mine, "m"), (you, yours, "m")] {
         let mut begin = words(user_id, session, "a");
-        begin.message_id = message(id);
+        begin.message_id = Some(message(id));
         let begun = store.begin_step(begin).await.unwrap();
         assert_eq!(begun, Begun::Started { step_order: 1 });
     }
     // They are compared to the letter.
     store.close_orphans(at(1000)).await.unwrap();
     let mut begin = words(me, mine, "a");
-    begin.message_id = message("M");
+    begin.message_id = Some(message("M"));
     let begun = store.begin_step(begin).await.unwrap();
     assert_eq!(begun, Begun::Started { step_order: 2 });
 }
@@ -227,14 +227,14 @@ pub async fn a_step_is_found_by_its_owner_only(backend: &dyn Backend) {
     let (me, mine) = talk(&*store, 1).await;
     let (you, yours) = talk(&*store, 2).await;
     let mut begin = words(me, mine, "첫째");
-    begin.message_id = message("m");
+    begin.message_id = Some(message("m"));
     let first = begin.step_id;
     store.begin_step(begin).await.unwrap();
     store.finish_step(finished(first, "답")).await.unwrap();
     let (second, _) = turn(&*store, me, mine, "둘째", "답").await;
     let found = |user_id, session, id: Option<&str>| {
         let store = &store;
-        let id = id.and_then(message);
+        let id = id.map(message);
         async move {
             let step = store.find_step(user_id, session, id).await.unwrap();
             step.map(|step| step.step_id)

@@ -36,7 +36,7 @@ impl Forge {
         })
     }
 
-    fn token(&self, header: &Value, claims: &Value, key: &[u8]) -> String {
+    fn token(header: &Value, claims: &Value, key: &[u8]) -> String {
         let signed = format!("{}.{}", part(header), part(claims));
         let mut mac = Hmac::<Sha256>::new_from_slice(key).unwrap();
         mac.update(signed.as_bytes());
@@ -46,7 +46,7 @@ impl Forge {
     /// Control: a token that is made here and is as good as a genuine one.
     pub fn good(&self, person: &Person) -> String {
         let header = json!({"alg": "HS256", "typ": "at+jwt", "kid": self.kid});
-        self.token(&header, &Self::claims(person), &self.key)
+        Self::token(&header, &Self::claims(person), &self.key)
     }
 
     /// Everything that must not open a door, by name.
@@ -69,7 +69,7 @@ impl Forge {
             header["alg"] = alg.into();
             add(
                 &format!("alg {alg}"),
-                self.token(&header, &claims, &self.key),
+                Self::token(&header, &claims, &self.key),
             );
             let bare = format!("{}.{}.", part(&header), part(&claims));
             add(&format!("alg {alg}, unsigned"), bare);
@@ -85,19 +85,19 @@ impl Forge {
             header[member] = value.clone();
             add(
                 &format!("{member} {value}"),
-                self.token(&header, &claims, &self.key),
+                Self::token(&header, &claims, &self.key),
             );
         }
         let other_key = [7; 32];
-        add("other key", self.token(&good_header, &claims, &other_key));
-        add("empty key", self.token(&good_header, &claims, &[]));
+        add("other key", Self::token(&good_header, &claims, &other_key));
+        add("empty key", Self::token(&good_header, &claims, &[]));
         let mut header = good_header.clone();
         let point = base64url(&other_key);
         header["jwk"] = json!({"kty": "oct", "k": point});
         header["jku"] = json!("http://127.0.0.1:9/keys");
         add(
             "brings its own key",
-            self.token(&header, &claims, &other_key),
+            Self::token(&header, &claims, &other_key),
         );
         for (claim, value) in [
             ("aud", json!("other")),
@@ -116,7 +116,7 @@ impl Forge {
         ] {
             let mut claims = claims.clone();
             claims[claim] = value.clone();
-            let token = self.token(&good_header, &claims, &self.key);
+            let token = Self::token(&good_header, &claims, &self.key);
             add(&format!("{claim} {value}"), token);
         }
         all

@@ -43,7 +43,7 @@ async fn a_bearer_in_the_subprotocol_is_never_answered() {
     let jiwoo = server.person("jiwoo").await;
     let bearer = format!("deepme.bearer.{}", jiwoo.token);
     let header = format!("Bearer {}", jiwoo.token);
-    let cases: Vec<(Vec<(&str, String)>, Option<&str>)> = vec![
+    let cases = [
         (
             vec![("sec-websocket-protocol", format!("deepme.v1, {bearer}"))],
             Some("deepme.v1"),
@@ -149,14 +149,14 @@ async fn a_user_id_must_be_ones_own_or_absent() {
         (format!("{other}&session_id=a&session_id=b"), 422),
     ] {
         let mut ask = handshake().bearer(&jiwoo.token);
-        ask.path.push_str(&format!("?user_id={bad}"));
+        ask.path.extend(["?user_id=", &bad]);
         let answer = ask.send(&server).await;
         assert_eq!(answer.status, status, "{bad}: {}", answer.text());
         answer.problem();
     }
     // Without a credential a user_id is nobody.
     let mut ask = handshake();
-    ask.path.push_str(&format!("?user_id={mine}"));
+    ask.path.extend(["?user_id=", &mine]);
     assert_eq!(ask.send(&server).await.status, 401);
 }
 

@@ -166,7 +166,7 @@ async fn expiry_closes_new_clients_at_their_next_message_and_leaves_old_apps_alo
         .unwrap();
     let answered = renew(&mut renewed, &login.access_token.0).await;
     assert!(matches!(answered, ServerFrame::Auth { .. }));
-    server.clock.advance(ttl / 2 + Duration::from_secs(60));
+    server.clock.advance(ttl / 2 + Duration::from_mins(1));
 
     new.input("아직 있어?").await;
     assert_eq!(new.closed().await, 4401);
@@ -196,7 +196,7 @@ async fn fault_23_a_turn_that_runs_when_the_token_expires_is_finished() {
     talk.input("안녕").await;
     talk.text("가").await;
     let ttl = Duration::from_secs(server.app.config().auth.legacy_ttl);
-    server.clock.advance(ttl + Duration::from_secs(60));
+    server.clock.advance(ttl + Duration::from_mins(1));
     gate.open();
     let turn = talk.turn().await;
     assert_eq!(turn.text, "나");
@@ -215,7 +215,7 @@ async fn fault_20_a_clock_that_is_set_back_revives_no_token() {
         .change_password(PASSWORD, NEW_PASSWORD)
         .await
         .unwrap();
-    server.clock.advance(Duration::from_secs(7200));
+    server.clock.advance(Duration::from_hours(2));
     let me = jiwoo.user_id;
     assert!(jiwoo.client.sessions(me, None).await.is_err());
     server.clock.set(crate::support::START);

@@ -1,7 +1,7 @@
 //! How an upstream can fail, and what the person sees of it: nothing of what it said.
 
 use super::{CANARY, Reply, Upstream, done, ends, event, says, status};
-use crate::support::Server;
+use crate::support::{Server, Talk};
 use deepme::config::Config;
 use deepme::domain::step::{FinishReason, StepStatus};
 use deepme::llm::ChatModel;
@@ -297,18 +297,21 @@ async fn stop_hangs_up_on_the_upstream() {
     upstream.hung_up().await;
 }
 
+/// A server with little patience, and somebody who talks to it.
+async fn impatient(upstream: &Upstream, first: u64, idle: u64) -> (Server, Talk) {
+    let server = upstream.server(|config| {
+        config.llm.first_token_seconds = first;
+        config.llm.idle_seconds = idle;
+    });
+    let server = server.await;
+    let (talk, _) = server.person("jiwoo").await.connect(None).await;
+    (server, talk)
+}
+
 #[tokio::test]
-async fn fault_6_a_stall_ends_the_turn() {
+async fn fault_6_a_stall_before_the_first_token() {
     let mut upstream = Upstream::start().await;
-    let server = upstream
-        .server(|config| {
-            config.llm.first_token_seconds = 1;
-            config.llm.idle_seconds = 1;
-            config.llm.turn_seconds = 20;
-        })
-        .await;
-    let jiwoo = server.person("jiwoo").await;
-    let (mut talk, _) = jiwoo.connect(None).await;
+    let (_server, mut talk) = impatient(&upstream, 1, 20).await;
     for reply in [
         Reply::Silence,
         Reply::Stall(vec![]),
@@ -320,20 +323,34 @@ async fn fault_6_a_stall_ends_the_turn() {
         assert_eq!(turn.error().code, "model_unavailable", "{reply:?}");
         upstream.hung_up().await;
     }
+}
+
+#[tokio::test]
+async fn fault_6_a_stall_between_two_tokens() {
+    let mut upstream = Upstream::start().await;
+    let (_server, mut talk) = impatient(&upstream, 20, 1).await;
     upstream.reply(Reply::Stall(vec![says("반쯤")]));
     talk.input("말해줘").await;
     let turn = talk.turn().await;
+    let end = turn.done();
     assert_eq!(
-        (turn.text.as_str(), turn.done().status),
-        ("반쯤", StepStatus::Interrupted)
+        (turn.text.as_str(), end.status, end.finish_reason),
+        ("반쯤", StepStatus::Interrupted, None)
     );
     upstream.hung_up().await;
-    // Once the answer has ended, a stream that stays open is not waited for.
-    upstream.reply(Reply::Stall(vec![says("네"), ends("stop")]));
+}
+
+#[tokio::test]
+async fn a_stream_that_stays_open_after_its_answer_is_not_waited_for() {
+    let mut upstream = Upstream::start().await;
+    // Far more than this test may take.
+    let (_server, mut talk) = impatient(&upstream, 100, 100).await;
+    upstream.reply(Reply::Stall(vec![[says("네"), ends("stop")].concat()]));
     talk.input("말해줘").await;
     let turn = talk.turn().await;
     assert_eq!(
         (turn.text.as_str(), turn.done().status),
         ("네", StepStatus::Complete)
     );
+    upstream.hung_up().await;
 }

@@ -318,7 +318,7 @@ impl Socket {
                 let running = self.cursor.as_ref().map(|cursor| Arc::clone(cursor.turn()));
                 // Another device's turn can be stopped, too: it is the same person.
                 if let Some(turn) = running.or_else(|| self.app.running(session_id)) {
-                    turn.stop()
+                    turn.stop();
                 } else {
                     let error = Error::new(ErrorCode::NotFound, "there is no running turn to stop");
                     self.send_error(ErrorFrame::from(&error)).await?;

@@ -53,14 +53,14 @@ pub(super) fn run(global: &Global, command: Chat) -> Result {
             return talk(client, None, command, words).await;
         }
         if address != local {
-            return Err(CliError::Usage(format!(
+            return Err(CliError::Failed(format!(
                 "there is no deepme server at {address}"
             )));
         }
         let question = format!("There is no server at {address}. Start one in this process?");
         if !command.start && !terminal::yes(&question)? {
             let advice = "start one with `deepme serve`, or let this command do it with --start";
-            return Err(CliError::Usage(format!(
+            return Err(CliError::Failed(format!(
                 "there is no server at {address}: {advice}"
             )));
         }

@@ -69,8 +69,9 @@ impl Server {
         let url = config.database.url.clone();
         let file = wiring::database_file(&config)?;
         let opened = tokio::task::spawn_blocking(move || {
-            let store = wiring::store(&config)?;
+            // Locked before the schema is touched.
             let lock = wiring::lock(&file)?;
+            let store = wiring::store(&config)?;
             Ok::<_, super::CliError>((wiring::app(config, store, models)?, lock))
         });
         let (app, lock) = opened.await.map_err(Error::internal)??;

@@ -133,6 +133,7 @@ pub(super) fn block_on<T>(future: impl Future<Output = Result<T>>) -> Result<T> 
 /// first. Let go when dropped.
 pub(super) fn lock(database: &Path) -> Result<std::fs::File> {
     use std::os::unix::fs::OpenOptionsExt as _;
+    sqlite::prepare(database)?;
     let mut name = database.file_name().unwrap_or_default().to_owned();
     name.push(".lock");
     let path = database.with_file_name(name);

@@ -92,13 +92,4 @@ impl Fault {
             Self::Malformed => "malformed",
         }
     }
-
-    /// Whether asking the same model again may help.
-    pub fn may_pass(&self) -> bool {
-        match self {
-            Self::Busy { .. } | Self::Connection | Self::Stalled => true,
-            Self::Status { status } => *status >= 500,
-            Self::Refused { .. } | Self::Malformed => false,
-        }
-    }
 }

@@ -94,8 +94,9 @@ pub trait Store: Send + Sync + 'static {
     /// Closes a pending step with its answer; `false` when it was not pending any more.
     fn finish_step(&self, finish: FinishStep) -> BoxFuture<'_, Result<bool>>;
 
-    /// Closes every pending step whose lease ended before `at` as interrupted; how many there were.
-    fn close_orphans(&self, at: Timestamp) -> BoxFuture<'_, Result<u64>>;
+    /// Closes, at `at`, every pending step whose lease ended before `before` as interrupted; how
+    /// many there were.
+    fn close_orphans(&self, before: Timestamp, at: Timestamp) -> BoxFuture<'_, Result<u64>>;
 
     /// The step, if it is in a session of this user.
     fn step(&self, user_id: UserId, step_id: StepId) -> BoxFuture<'_, Result<Option<EmotionStep>>>;

@@ -259,10 +259,10 @@ impl App {
     /// Closes what a process that is gone left pending. With `all`, nobody else can be running
     /// turns on this database; else only turns whose lease has ended are closed.
     pub async fn close_orphans(&self, all: bool) -> Result<u64> {
-        let at = if all {
+        let now = self.clock.now();
+        let before = if all {
             Timestamp::MAX
         } else {
-            let now = self.clock.now();
             // What runs here is no orphan, however far the clock has jumped since its last lease.
             for turn in self.live.all_running() {
                 let lease = now.plus(LEASE);
@@ -272,7 +272,7 @@ impl App {
             }
             now
         };
-        let closed = self.store.close_orphans(at).await?;
+        let closed = self.store.close_orphans(before, now).await?;
         if closed > 0 {
             tracing::warn!(turns = closed, "closed turns that were interrupted");
         }

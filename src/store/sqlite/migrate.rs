@@ -154,7 +154,7 @@ mod tests {
     fn file() -> (tempfile::TempDir, PathBuf, Connection) {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("t.db");
-        super::super::prepare_file(&path).unwrap();
+        super::super::prepare(&path).unwrap();
         let mut connection = super::super::connect(&path).unwrap();
         up(
             &mut connection,

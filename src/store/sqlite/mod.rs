@@ -39,7 +39,7 @@ impl SqliteStore {
     /// Opens the database at `path`, making the file (mode 0600) and its directory (0700) when
     /// they are missing, and brings its schema up to date after a backup.
     pub fn open(path: &Path, clock: &dyn Clock) -> Result<Self> {
-        prepare_file(path)?;
+        prepare(path)?;
         let mut writer = connect(path)?;
         migrate::up(&mut writer, path, clock.now(), migrate::MIGRATIONS)?;
         let readers = (0..READERS)
@@ -74,7 +74,8 @@ pub fn path_of(url: &str) -> Option<PathBuf> {
     (!path.is_empty() && !path.contains(['?', '#'])).then(|| PathBuf::from(path))
 }
 
-fn prepare_file(path: &Path) -> Result<()> {
+/// Makes the file (mode 0600) and its directory (0700) when they are missing.
+pub fn prepare(path: &Path) -> Result<()> {
     use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
     let cannot = |what: &Path, error: std::io::Error| {
         let message = format!("cannot write {}: {error}", what.display());
@@ -261,8 +262,11 @@ impl Store for SqliteStore {
         Box::pin(self.workers.write(move |c| steps::finish(c, &finish)))
     }
 
-    fn close_orphans(&self, at: Timestamp) -> BoxFuture<'_, Result<u64>> {
-        Box::pin(self.workers.write(move |c| steps::close_orphans(c, at)))
+    fn close_orphans(&self, before: Timestamp, at: Timestamp) -> BoxFuture<'_, Result<u64>> {
+        Box::pin(
+            self.workers
+                .write(move |c| steps::close_orphans(c, before, at)),
+        )
     }
 
     fn step(&self, user_id: UserId, step_id: StepId) -> BoxFuture<'_, Result<Option<EmotionStep>>> {

@@ -139,12 +139,12 @@ pub(super) fn finish(c: &Connection, finish: &FinishStep) -> Result<bool> {
     .map_err(failed)
 }
 
-pub(super) fn close_orphans(c: &Connection, at: Timestamp) -> Result<u64> {
+pub(super) fn close_orphans(c: &Connection, before: Timestamp, at: Timestamp) -> Result<u64> {
     c.prepare_cached(
-        "UPDATE steps SET status = 'interrupted', finished_at = ?1, lease_until = NULL
+        "UPDATE steps SET status = 'interrupted', finished_at = ?2, lease_until = NULL
          WHERE status = 'pending' AND lease_until < ?1",
     )
-    .and_then(|mut s| s.execute([at.as_micros()]))
+    .and_then(|mut s| s.execute([before.as_micros(), at.as_micros()]))
     .map(|changed| changed as u64)
     .map_err(failed)
 }

@@ -215,7 +215,7 @@ pub async fn message_ids_belong_to_their_session(backend: &dyn Backend) {
         assert_eq!(begun, Begun::Started { step_order: 1 });
     }
     // They are compared to the letter.
-    store.close_orphans(at(1000)).await.unwrap();
+    store.close_orphans(at(1000), at(1000)).await.unwrap();
     let mut begin = words(me, mine, "a");
     begin.message_id = Some(message("M"));
     let begun = store.begin_step(begin).await.unwrap();

@@ -125,7 +125,7 @@ pub async fn a_checkpoint_counts_only_while_pending(backend: &dyn Backend) {
         );
     }
     // The lease went along: at its first end nothing is an orphan.
-    assert_eq!(store.close_orphans(at(99)).await.unwrap(), 0);
+    assert_eq!(store.close_orphans(at(99), at(99)).await.unwrap(), 0);
     store.finish_step(finished(id, "끝")).await.unwrap();
     let end = store.step(me, id).await.unwrap();
     store
@@ -232,12 +232,12 @@ pub async fn orphans_are_closed_by_their_lease_and_keep_what_they_have(backend: 
     store.begin_step(begin).await.unwrap();
 
     assert_eq!(
-        store.close_orphans(at(60)).await.unwrap(),
+        store.close_orphans(at(60), at(60)).await.unwrap(),
         0,
         "not before its end"
     );
-    assert_eq!(store.close_orphans(at(61)).await.unwrap(), 1);
-    assert_eq!(store.close_orphans(at(61)).await.unwrap(), 0);
+    assert_eq!(store.close_orphans(at(61), at(61)).await.unwrap(), 1);
+    assert_eq!(store.close_orphans(at(61), at(61)).await.unwrap(), 0);
     let step = store.step(me, orphan).await.unwrap().unwrap();
     assert_eq!(
         (
@@ -335,5 +335,5 @@ pub async fn what_is_written_is_there_after_a_reopening(backend: &dyn Backend) {
     drop(store);
     let store: Arc<dyn Store> = backend.open().await;
     assert_eq!(store.steps(me, session, 0, None).await.unwrap(), before);
-    assert_eq!(store.close_orphans(at(1000)).await.unwrap(), 1);
+    assert_eq!(store.close_orphans(at(1000), at(1000)).await.unwrap(), 1);
 }

@@ -213,6 +213,8 @@ impl Socket {
     async fn follow(&mut self, turn: Result<Arc<LiveTurn>, broadcast::error::RecvError>) -> Step {
         match turn {
             Ok(turn) => {
+                // Another device's turn is not for one whose token is void.
+                self.check_standing().await?;
                 // At once: the model may take its time, and nobody should wonder meanwhile whether
                 // the words arrived.
                 self.send(turn.accepted()).await?;

@@ -29,5 +29,6 @@ mod lists;
 mod never_silence;
 mod openapi;
 mod races;
+mod readme;
 mod sqlite;
 mod upstream;

@@ -1,0 +1,99 @@
+//! What the documents promise is what the program has.
+
+use deepme::config::{Config, Model};
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+fn text(path: &str) -> String {
+    std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).unwrap()
+}
+
+/// `section.key` and its default as TOML.
+fn keys() -> BTreeMap<String, String> {
+    let mut sections = toml::Table::try_from(Config::default()).unwrap();
+    sections.remove("models");
+    let model = toml::Table::try_from(Model::default()).unwrap();
+    sections.insert("models.NAME".to_owned(), model.into());
+    let mut keys = BTreeMap::new();
+    for (section, values) in sections {
+        for (key, value) in values.as_table().unwrap() {
+            keys.insert(format!("{section}.{key}"), value.to_string());
+        }
+    }
+    keys
+}
+
+#[test]
+fn the_configuration_table_has_every_key_its_default_and_its_variable() {
+    for readme in ["README.md", "README.ko.md"] {
+        let readme_text = text(readme);
+        let rows: Vec<Vec<&str>> = readme_text
+            .lines()
+            .filter(|line| line.contains("`DEEPME_") && line.starts_with("| `"))
+            .map(|line| {
+                line.split('|')
+                    .map(|cell| cell.trim().trim_matches('`'))
+                    .collect()
+            })
+            .collect();
+        let mut told = BTreeMap::new();
+        for row in rows {
+            let variable = format!("DEEPME_{}", row[1].to_uppercase().replace('.', "__"));
+            assert_eq!(row[3], variable, "{readme}");
+            told.insert(row[1].to_owned(), row[2].to_owned());
+        }
+        assert_eq!(told, keys(), "{readme}");
+    }
+}
+
+/// The words between backticks at the head of a list item.
+fn named(line: &str) -> impl Iterator<Item = &str> {
+    let head = line
+        .strip_prefix("- ")
+        .and_then(|item| item.split_once(':'));
+    head.into_iter()
+        .flat_map(|(names, _)| names.split('`').skip(1).step_by(2))
+}
+
+#[test]
+fn every_direct_dependency_is_accounted_for() {
+    let manifest: toml::Table = toml::from_str(&text("Cargo.toml")).unwrap();
+    let wanted: BTreeSet<&str> = ["dependencies", "dev-dependencies"]
+        .into_iter()
+        .flat_map(|table| manifest[table].as_table().unwrap().keys())
+        .map(String::as_str)
+        .collect();
+    let document = text("docs/dependencies.md");
+    let told: BTreeSet<&str> = document.lines().flat_map(named).collect();
+    assert_eq!(told, wanted);
+}
+
+#[test]
+fn links_between_the_documents_lead_somewhere() {
+    for document in [
+        "README.md",
+        "README.ko.md",
+        "CHANGELOG.md",
+        "docs/protocol.md",
+        "docs/operations.md",
+        "docs/dependencies.md",
+        "docs/security.md",
+    ] {
+        let body = text(document);
+        for link in body
+            .split("](")
+            .skip(1)
+            .filter_map(|rest| rest.split(')').next())
+        {
+            let path = link.split('#').next().unwrap();
+            if path.is_empty() || link.contains("://") {
+                continue;
+            }
+            let directory = Path::new(document).parent().unwrap();
+            let target = Path::new(env!("CARGO_MANIFEST_DIR"))
+                .join(directory)
+                .join(path);
+            assert!(target.exists(), "{document}: {link}");
+        }
+    }
+}

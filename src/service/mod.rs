@@ -3,7 +3,7 @@
 //! Owns [`App`], which ties the floors below together, and the rules that need more than one of
 //! them: accounts ([`account`]), sessions ([`session`]), prompts ([`prompt`]) and turns ([`turn`]).
 //! Called by the surfaces and the command line. Invariant: everything here takes an authenticated
-//! [`UserId`] where it acts for a person, and answers about somebody else's things as if they did
+//! `UserId` where it acts for a person, and answers about somebody else's things as if they did
 //! not exist.
 
 pub mod account;

@@ -4,6 +4,8 @@
 //! the socket and by `generate`. Invariants: the words are committed before the model is asked;
 //! the end is told after the answer is committed; a session has one turn at a time.
 
+mod asking;
+mod briefing;
 mod run;
 
 use super::App;
@@ -195,7 +197,7 @@ impl App {
             created_at: now,
         });
         tracing::debug!(%step_id, session_id = %turn.session_id, "turn started");
-        let brief = run::Brief {
+        let brief = briefing::Brief {
             client_prompt: say.client_prompt,
             knows_frames: say.knows_frames,
             assessment: say.assessment,

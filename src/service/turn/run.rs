@@ -1,23 +1,24 @@
-//! A turn while it runs: asking the models, keeping what they say, storing it.
+//! A turn while it runs: from the stored words to the stored end.
 //!
 //! Owns the life of one turn's task. Invariants: whatever happens — a fault, a stop, the deadline,
 //! a drain, a panic — the step is closed and the turn has exactly one end; what the person was
 //! shown is what is stored.
 
+use super::asking::{Facts, ask};
+use super::briefing::{Brief, assess_together, fit, instructions, sticky, take_care};
 use super::{LEASE, failed, incomplete, terminal};
-use crate::config::{ClientPrompts, PromptLanguage};
-use crate::domain::prompt::{self, Language, Prompt, PromptName};
+use crate::config::PromptLanguage;
+use crate::domain::prompt::{Language, PromptName};
 use crate::domain::safety::Tier;
-use crate::domain::step::{EmotionStep, FinishReason, StepStatus, StepType};
-use crate::domain::transcript::{self, Exchange, Transcript};
+use crate::domain::step::{EmotionStep, StepStatus, StepType};
 use crate::domain::{Error, ErrorCode, Result};
-use crate::llm::{ChatModel, ChatRequest, Fault, Piece, tokens};
-use crate::safety::{self, Assessment, Lang};
+use crate::llm::ChatRequest;
+use crate::safety::{self, Lang};
 use crate::service::App;
 use crate::service::live::LiveTurn;
 use crate::store::{Briefing, FinishStep};
-use crate::wire::ws::{NOTICE_FALLBACK, NOTICE_TRIMMED, Notice, ServerFrame};
-use futures_util::{FutureExt as _, StreamExt as _};
+use crate::wire::ws::ServerFrame;
+use futures_util::FutureExt as _;
 use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 use tokio::time::{Instant, timeout};
@@ -26,29 +27,8 @@ use tokio::time::{Instant, timeout};
 const CHECKPOINT: Duration = Duration::from_secs(1);
 /// How long the end of a turn is tried to be stored while the database does not answer.
 const STORE_PATIENCE: Duration = Duration::from_mins(1);
-/// The person's earlier turns that the safety gate reads along.
-const RECENT: usize = 4;
-/// The person's earlier turns whose tier still holds.
-const STICKY: usize = 20;
 /// The name under which fixed answers are stored.
 const FIXED: &str = "fixed";
-
-/// What the turn needs beside its words.
-#[derive(Debug)]
-pub(super) struct Brief {
-    pub(super) client_prompt: Option<String>,
-    pub(super) knows_frames: bool,
-    pub(super) assessment: Assessment,
-}
-
-/// What is known of the answer so far, to be stored with it.
-#[derive(Debug, Default)]
-struct Facts {
-    model: Option<String>,
-    prompt_version: Option<String>,
-    finish_reason: Option<FinishReason>,
-    output_tokens: Option<i64>,
-}
 
 /// Runs a turn to its end.
 pub(super) async fn run(app: &App, turn: &std::sync::Arc<LiveTurn>, brief: Brief) {
@@ -257,228 +237,4 @@ async fn answer(app: &App, turn: &LiveTurn, brief: &Brief, facts: &mut Facts) ->
         return StepStatus::Complete;
     }
     StepStatus::Failed
-}
-
-/// The gate on the words together with the turns before; it can only raise what the words alone
-/// said.
-fn assess_together(turn: &LiveTurn, brief: &Brief, history: &[Exchange]) -> Assessment {
-    let recent: Vec<&str> = history
-        .iter()
-        .skip(history.len().saturating_sub(RECENT))
-        .map(|e| e.user_input.as_str())
-        .collect();
-    let together = crate::service::assess(&turn.user_input, &recent);
-    if together.tier > brief.assessment.tier {
-        together
-    } else {
-        brief.assessment.clone()
-    }
-}
-
-/// A tier holds on: somebody who spoke of dying a few turns ago is not over it because they now talk
-/// of the weather. The frame is for the turn that raised it; the model is told for all of them.
-fn sticky(now: Assessment, history: &[Exchange]) -> Assessment {
-    let earlier = history.iter().rev().take(STICKY);
-    earlier
-        .map(|exchange| crate::service::assess(&exchange.user_input, &[]))
-        .fold(now, |highest, assessment| {
-            if assessment.tier > highest.tier {
-                assessment
-            } else {
-                highest
-            }
-        })
-}
-
-/// What a person in danger gets before the model has said a word.
-fn take_care(app: &App, turn: &LiveTurn, brief: &Brief, assessment: &Assessment) {
-    let Some(safety) = app.safety(&turn.user_input, assessment) else {
-        return;
-    };
-    turn.tell(ServerFrame::Safety { safety });
-    let lang = Lang::detect(&turn.user_input);
-    let country = &app.config.safety.country;
-    let first = if assessment.tier == Tier::Imminent {
-        safety::fixed_answer(assessment.tier, &assessment.categories, country, lang)
-    } else if brief.knows_frames {
-        return;
-    } else {
-        safety::short_text(assessment.tier, &assessment.categories, country, lang)
-    };
-    turn.say(&format!("{first}\n\n"));
-}
-
-/// The system prompt and its label. In danger the wishes of person and app do not count.
-fn instructions(
-    app: &App,
-    turn: &LiveTurn,
-    brief: &Brief,
-    assessment: &Assessment,
-    language: Language,
-    stored: &[Prompt],
-) -> (String, String) {
-    let name = PromptName::System(language);
-    let find = |name| stored.iter().find(|p| p.name == name).cloned();
-    let server = find(name).or_else(|| name.embedded()).unwrap_or(Prompt {
-        name,
-        version: 0,
-        body: String::new(),
-        created_at: None,
-    });
-    let lang = Lang::detect(&turn.user_input);
-    let mut label = server.label();
-    if assessment.tier >= Tier::Elevated {
-        let preamble = safety::preamble(assessment.tier, &assessment.categories, lang);
-        return (format!("{preamble}\n\n{}", server.body), label);
-    }
-    let personal = find(PromptName::Personal(turn.user_id));
-    let client = brief
-        .client_prompt
-        .as_deref()
-        .filter(|_| app.config.prompts.client == ClientPrompts::Append);
-    if let Some(personal) = &personal {
-        label = format!("{label}+personal@{}", personal.version);
-    }
-    let mut system = prompt::stack(
-        &server.body,
-        personal.as_ref().map(|p| p.body.as_str()),
-        client,
-        language,
-    );
-    if assessment.tier == Tier::Low {
-        let preamble = safety::preamble(assessment.tier, &assessment.categories, lang);
-        system = format!("{preamble}\n\n{system}");
-    }
-    (system, label)
-}
-
-/// The messages that fit; tokens are counted off the runtime, and only when bytes do not settle it.
-async fn fit(
-    app: &App,
-    turn: &LiveTurn,
-    system: String,
-    history: Vec<Exchange>,
-) -> Vec<transcript::Message> {
-    let budget = app.config.llm.context_tokens;
-    let words = turn.user_input.clone();
-    let Transcript { messages, left_out } =
-        if transcript::surely_fits(&system, &history, &words, budget) {
-            transcript::assemble(system, history, &words, budget, &str::len)
-        } else {
-            let count =
-                move || transcript::assemble(system, history, &words, budget, &tokens::count);
-            match tokio::task::spawn_blocking(count).await {
-                Ok(transcript) => transcript,
-                Err(_) => Transcript {
-                    messages: Vec::new(),
-                    left_out: 0,
-                },
-            }
-        };
-    if left_out > 0 {
-        turn.tell(ServerFrame::Notice {
-            notice: Notice {
-                code: NOTICE_TRIMMED.to_owned(),
-                message: format!("the conversation has grown long: the {left_out} oldest messages were not shown to the model"),
-            },
-        });
-    }
-    messages
-}
-
-/// Asks one model. `Err` means that it said nothing, so that the next one may be asked.
-async fn ask(
-    app: &App,
-    turn: &LiveTurn,
-    model: &dyn ChatModel,
-    request: ChatRequest,
-    fallback: bool,
-    facts: &mut Facts,
-) -> Result<StepStatus, Fault> {
-    let llm = &app.config.llm;
-    let idle = Duration::from_secs(llm.idle_seconds);
-    // One timer for the whole answer: it is moved when it fires, not with every token.
-    let mut heard = Instant::now();
-    let mut patience = Duration::from_secs(llm.first_token_seconds);
-    let mut timer = std::pin::pin!(tokio::time::sleep_until(heard + patience));
-    let mut stream = tokio::select! {
-        stream = model.ask(request) => stream?,
-        () = &mut timer => return Err(Fault::Stalled),
-    };
-    let mut begun = false;
-    loop {
-        let piece = tokio::select! {
-            biased;
-            // A stream that just stops was cut.
-            piece = stream.next() => piece.unwrap_or(Err(Fault::Connection)),
-            () = &mut timer => {
-                if heard.elapsed() < patience {
-                    timer.as_mut().reset(heard + patience);
-                    continue;
-                }
-                Err(Fault::Stalled)
-            }
-        };
-        heard = Instant::now();
-        match piece {
-            Ok(Piece::Text(text)) => {
-                if !begun {
-                    begun = true;
-                    patience = idle;
-                    timer.as_mut().reset(heard + patience);
-                    facts.model = Some(model.name().to_owned());
-                    if fallback {
-                        turn.tell(fallback_notice(model.name()));
-                    }
-                }
-                if !say_within(turn, &text, llm.max_output_bytes) {
-                    facts.finish_reason = Some(FinishReason::Length);
-                    return Ok(StepStatus::Complete);
-                }
-            }
-            Ok(Piece::End {
-                finish_reason,
-                output_tokens,
-            }) if begun => {
-                facts.finish_reason = Some(finish_reason);
-                facts.output_tokens = output_tokens;
-                return Ok(StepStatus::Complete);
-            }
-            // An empty answer is none.
-            Ok(Piece::End { .. }) => return Err(Fault::Malformed),
-            Err(fault) if begun => {
-                tracing::warn!(step_id = %turn.step_id, model = model.name(), fault = fault.as_str(), "answer cut");
-                return Ok(StepStatus::Interrupted);
-            }
-            Err(fault) => return Err(fault),
-        }
-    }
-}
-
-fn fallback_notice(model: &str) -> ServerFrame {
-    ServerFrame::Notice {
-        notice: Notice {
-            code: NOTICE_FALLBACK.to_owned(),
-            message: format!("the usual model is not available; {model} answers"),
-        },
-    }
-}
-
-/// Adds text to the answer; `false` when it had to be cut at the limit. NUL cannot be stored by
-/// every database and says nothing.
-fn say_within(turn: &LiveTurn, text: &str, limit: usize) -> bool {
-    let cleaned;
-    let mut text = text;
-    if text.contains('\0') {
-        cleaned = text.replace('\0', "");
-        text = &cleaned;
-    }
-    let room = limit.saturating_sub(turn.text_len());
-    let fits = text.len() <= room;
-    turn.say(if fits {
-        text
-    } else {
-        &text[..text.floor_char_boundary(room)]
-    });
-    fits
 }

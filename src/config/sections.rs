@@ -1,0 +1,293 @@
+//! The sections of the configuration and their defaults.
+//!
+//! Invariant: every key has a default that serves a stranger, and a unit in its name or its comment.
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+/// `[server]`
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Server {
+    /// Address and port.
+    pub listen: SocketAddr,
+    /// Seconds between protocol pings on a socket; a peer silent for two of them is closed.
+    pub ping_seconds: u64,
+    /// Seconds that running turns have to finish after SIGTERM.
+    pub drain_seconds: u64,
+    /// Seconds that a client may take to send its request head, and then its body.
+    pub request_seconds: u64,
+    /// Seconds that a socket may refuse to take what is written before it is closed with 1013.
+    pub slow_client_seconds: u64,
+}
+
+impl Default for Server {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 8000)),
+            ping_seconds: 30,
+            drain_seconds: 30,
+            request_seconds: 10,
+            slow_client_seconds: 5,
+        }
+    }
+}
+
+/// `[database]`
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Database {
+    /// `sqlite://relative/path` or `sqlite:///absolute/path`.
+    pub url: String,
+}
+
+impl Default for Database {
+    fn default() -> Self {
+        Self {
+            url: "sqlite://data/deepme.db".to_owned(),
+        }
+    }
+}
+
+/// `[auth]`
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Auth {
+    /// The file with the key that signs tokens; empty means `token.key` beside the database. It is
+    /// made at the first start (mode 0600).
+    pub key_file: PathBuf,
+    /// Seconds that the token of a login holds.
+    pub legacy_ttl: u64,
+    /// argon2id memory in KiB (OWASP floor: 19456).
+    pub argon2_memory_kib: u32,
+    /// argon2id passes (OWASP floor at that memory: 2).
+    pub argon2_passes: u32,
+}
+
+impl Default for Auth {
+    fn default() -> Self {
+        Self {
+            key_file: PathBuf::new(),
+            legacy_ttl: 30 * 24 * 3600,
+            argon2_memory_kib: 19_456,
+            argon2_passes: 2,
+        }
+    }
+}
+
+/// `[llm]`
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Llm {
+    /// Names of models in the order in which they are asked; `builtin` is always there. Empty means
+    /// `openai` when `OPENAI_API_KEY` or `OPENAI_BASE_URL` is set, else `builtin`.
+    pub chain: Vec<String>,
+    /// Tokens that the system prompt, the history and the newest words may have together.
+    pub context_tokens: usize,
+    /// Newest steps that are considered for the history at all.
+    pub history_steps: u32,
+    /// Most tokens an answer may have.
+    pub max_output_tokens: u32,
+    /// Most bytes an answer may have, whatever the model counts.
+    pub max_output_bytes: usize,
+    /// Seconds until the first token must have come.
+    pub first_token_seconds: u64,
+    /// Seconds that may pass between two tokens.
+    pub idle_seconds: u64,
+    /// Seconds that a turn may take.
+    pub turn_seconds: u64,
+}
+
+impl Default for Llm {
+    fn default() -> Self {
+        Self {
+            chain: Vec::new(),
+            context_tokens: 8000,
+            history_steps: 200,
+            max_output_tokens: 1024,
+            max_output_bytes: 65_536,
+            first_token_seconds: 20,
+            idle_seconds: 15,
+            turn_seconds: 120,
+        }
+    }
+}
+
+/// `[models.NAME]`: an endpoint of the Chat Completions API.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Model {
+    /// Up to and without `/chat/completions`.
+    pub base_url: String,
+    /// What to ask it for.
+    pub model: String,
+    /// Its key; empty sends none.
+    pub api_key: Secret,
+    /// A file that holds the key, instead of `api_key`.
+    pub api_key_file: PathBuf,
+    /// Sampling temperature, 0 to 2; negative leaves it to the provider.
+    pub temperature: f32,
+}
+
+impl Default for Model {
+    fn default() -> Self {
+        Self {
+            base_url: "https://api.openai.com/v1".to_owned(),
+            model: "gpt-4o-mini".to_owned(),
+            api_key: Secret::default(),
+            api_key_file: PathBuf::new(),
+            temperature: -1.0,
+        }
+    }
+}
+
+/// `[prompts]`
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Prompts {
+    /// What happens to a client's `system_prompt`.
+    pub client: ClientPrompts,
+    /// Which system prompt is used.
+    pub language: PromptLanguage,
+}
+
+impl Default for Prompts {
+    fn default() -> Self {
+        Self {
+            client: ClientPrompts::Append,
+            language: PromptLanguage::Auto,
+        }
+    }
+}
+
+/// What happens to a client's `system_prompt`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ClientPrompts {
+    /// It goes below the server's own.
+    Append,
+    /// It is not used.
+    Ignore,
+}
+
+/// Which system prompt is used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PromptLanguage {
+    /// That of the person's words; Korean when they have no letters.
+    Auto,
+    /// Korean.
+    Ko,
+    /// English.
+    En,
+}
+
+/// `[limits]`
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Limits {
+    /// Most bytes of one `user_input`.
+    pub input_bytes: usize,
+    /// Most bytes of one WebSocket message.
+    pub message_bytes: usize,
+    /// Most bytes of a request body.
+    pub body_bytes: usize,
+    /// Most connections at once, of all kinds.
+    pub connections: usize,
+    /// Most turns at once.
+    pub turns: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            input_bytes: 16_384,
+            message_bytes: 65_536,
+            body_bytes: 65_536,
+            connections: 20_000,
+            turns: 1000,
+        }
+    }
+}
+
+/// `[safety]`
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Safety {
+    /// ISO 3166-1 alpha-2 code of the country whose helplines are named first.
+    pub country: String,
+}
+
+impl Default for Safety {
+    fn default() -> Self {
+        Self {
+            country: "KR".to_owned(),
+        }
+    }
+}
+
+/// `[log]`
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Log {
+    /// `error`, `warn`, `info`, `debug`, `trace`, or a filter such as `info,deepme::http=debug`.
+    pub level: String,
+    /// How a line looks.
+    pub format: LogFormat,
+}
+
+impl Default for Log {
+    fn default() -> Self {
+        Self {
+            level: "info".to_owned(),
+            format: LogFormat::Text,
+        }
+    }
+}
+
+/// How a log line looks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// A secret in the configuration: shown and written as `***`.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Secret(String);
+
+impl Secret {
+    /// Wraps a secret.
+    pub fn new(secret: impl Into<String>) -> Self {
+        Self(secret.into())
+    }
+
+    /// The secret itself.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl std::fmt::Debug for Secret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(if self.0.is_empty() { "\"\"" } else { "***" })
+    }
+}
+
+impl Serialize for Secret {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(if self.0.is_empty() { "" } else { "***" })
+    }
+}
+
+impl<'de> Deserialize<'de> for Secret {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)
+            .map(Self)
+            .map_err(|_| serde::de::Error::custom("a secret must be a string"))
+    }
+}

@@ -1,0 +1,281 @@
+//! What a peer says, and what is done about it.
+//!
+//! Invariant: whatever is refused is refused with an error frame that says whether words were
+//! stored, and the safety gate has read them before.
+
+use super::{Over, Socket, Step};
+use crate::domain::step::{EmotionStep, MessageId, StepType, UserInput};
+use crate::domain::{Error, ErrorCode, SessionId, StepId, prompt};
+use crate::safety::Assessment;
+use crate::service::live::{Cursor, LiveTurn, offset};
+use crate::service::turn::{Found, Said, Say, stored_after, terminal};
+use crate::wire::ws::{
+    Accepted, Auth, ClientFrame, Ended, ErrorFrame, Renewed, Resume, Resumed, ServerFrame,
+    UserMessage, close, token_json,
+};
+use axum::extract::ws::Message;
+use std::sync::Arc;
+
+impl Socket {
+    pub(super) async fn receive(
+        &mut self,
+        session_id: SessionId,
+        message: Option<Result<Message, axum::Error>>,
+    ) -> Step {
+        match message {
+            Some(Ok(Message::Text(text))) => match ClientFrame::parse(&text) {
+                Ok(frame) => self.handle(session_id, frame).await,
+                Err(error) => self.send_error(ErrorFrame::from(&error)).await,
+            },
+            Some(Ok(Message::Binary(_))) => {
+                let error = Error::new(
+                    ErrorCode::BadFrame,
+                    "binary messages are not understood: send JSON as text",
+                );
+                self.send_error(ErrorFrame::from(&error)).await?;
+                Err(Over::Close(close::BINARY, "binary message"))
+            }
+            // The library answers pings, and a close once it is polled again.
+            Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Close(_))) => Ok(()),
+            Some(Err(error)) => self.broken(&error).await,
+            None => Err(Over::Gone),
+        }
+    }
+
+    /// The peer broke the protocol, or the connection broke.
+    pub(super) async fn broken(&mut self, error: &axum::Error) -> Step {
+        use tokio_tungstenite::tungstenite::Error as Ws;
+        let Some(error) = std::error::Error::source(error).and_then(|e| e.downcast_ref::<Ws>())
+        else {
+            return Err(Over::Gone);
+        };
+        match error {
+            Ws::Capacity(_) => {
+                self.peer.linger.ask();
+                let limit = self.app.config().limits.message_bytes;
+                let error = Error::new(
+                    ErrorCode::TooLarge,
+                    format!("a message must be at most {limit} bytes"),
+                );
+                self.send_error(ErrorFrame::from(&error)).await?;
+                Err(Over::Close(close::TOO_BIG, "message too big"))
+            }
+            Ws::Utf8(_) => Err(Over::Close(close::NOT_UTF8, "not UTF-8")),
+            Ws::Protocol(_) => Err(Over::Close(1002, "protocol error")),
+            _ => Err(Over::Gone),
+        }
+    }
+
+    pub(super) async fn handle(&mut self, session_id: SessionId, frame: ClientFrame) -> Step {
+        // The words have the gate first, and a token may be renewed before anything else is done.
+        if matches!(
+            frame,
+            ClientFrame::Stop | ClientFrame::End | ClientFrame::Resume(_)
+        ) {
+            self.check_standing().await?;
+        }
+        match frame {
+            ClientFrame::UserInput(message) => self.user_input(session_id, message).await,
+            ClientFrame::Stop => {
+                let running = self.cursor.as_ref().map(|cursor| Arc::clone(cursor.turn()));
+                // Another device's turn can be stopped, too: it is the same person.
+                if let Some(turn) = running.or_else(|| self.app.running(session_id)) {
+                    turn.stop();
+                } else {
+                    let error = Error::new(ErrorCode::NotFound, "there is no running turn to stop");
+                    self.send_error(ErrorFrame::from(&error)).await?;
+                }
+                Ok(())
+            }
+            ClientFrame::Ping(pong) => self.send(ServerFrame::Pong { pong }).await,
+            ClientFrame::End => match self
+                .app
+                .end_attached(self.peer.subject.user_id, session_id)
+                .await
+            {
+                Ok(ended_at) => {
+                    self.send(ServerFrame::Ended {
+                        ended: Ended {
+                            session_id,
+                            ended_at,
+                        },
+                    })
+                    .await
+                }
+                Err(error) => self.refuse(&error, None).await,
+            },
+            ClientFrame::Resume(resume) => self.resume(session_id, resume).await,
+            ClientFrame::Auth(auth) => self.renew(auth).await,
+        }
+    }
+
+    /// The person speaks. The gate reads the words before anything can refuse them.
+    pub(super) async fn user_input(&mut self, session_id: SessionId, message: UserMessage) -> Step {
+        let assessment = self.app.assess(&message.user_input);
+        let safety = self.app.safety(&message.user_input, &assessment);
+        if let Err(over) = self.check_standing().await {
+            if let Some(safety) = safety {
+                self.send(ServerFrame::Safety { safety }).await?;
+            }
+            return Err(over);
+        }
+        let received = message.received;
+        let said = match self.parse(session_id, message, assessment) {
+            Ok(say) => self
+                .app
+                .say(self.peer.subject.user_id, say)
+                .await
+                .map_err(|error| (stored_after(&error), error)),
+            Err(error) => Err((Some(false), error)),
+        };
+        match said {
+            // The turn comes back by the subscription, as to every device of the session.
+            Ok(Said::Started(_)) => Ok(()),
+            Ok(Said::Running(turn)) => {
+                self.feed(turn.accepted().to_json()).await?;
+                self.continue_running(turn, received).await
+            }
+            Ok(Said::Stored(step)) => {
+                self.feed(accepted(&step).to_json()).await?;
+                self.replay(&step, received.unwrap_or(0)).await
+            }
+            Err((stored, error)) => {
+                if let Some(safety) = safety {
+                    self.feed(ServerFrame::Safety { safety }.to_json()).await?;
+                }
+                self.refuse(&error, stored).await
+            }
+        }
+    }
+
+    pub(super) fn parse(
+        &self,
+        session_id: SessionId,
+        message: UserMessage,
+        assessment: Assessment,
+    ) -> crate::domain::Result<Say> {
+        let most = self.app.config().limits.input_bytes;
+        Ok(Say {
+            session_id,
+            user_input: UserInput::parse(&message.user_input, most)?,
+            step_type: StepType::parse(message.step_type.as_deref())?,
+            client_prompt: prompt::client(message.system_prompt.as_deref(), most)?,
+            message_id: message
+                .message_id
+                .as_deref()
+                .map(MessageId::parse)
+                .transpose()?,
+            knows_frames: self.peer.every_frame,
+            assessment,
+        })
+    }
+
+    pub(super) async fn resume(&mut self, session_id: SessionId, resume: Resume) -> Step {
+        match self
+            .app
+            .find_turn(self.peer.subject.user_id, session_id, resume.step_id)
+            .await
+        {
+            Ok(Found::Running(turn)) => self.continue_running(turn, Some(resume.received)).await,
+            Ok(Found::Stored(step)) => self.replay(&step, resume.received).await,
+            Err(error) => self.refuse(&error, None).await,
+        }
+    }
+
+    /// Follows a running turn from the place that the peer names. Without a place, a turn that is
+    /// followed already goes on as it does.
+    pub(super) async fn continue_running(
+        &mut self,
+        turn: Arc<LiveTurn>,
+        received: Option<u64>,
+    ) -> Step {
+        let followed = self
+            .cursor
+            .as_ref()
+            .is_some_and(|cursor| Arc::ptr_eq(cursor.turn(), &turn));
+        if followed && received.is_none() {
+            return self.flush().await;
+        }
+        let step_id = turn.step_id;
+        let (cursor, from) = Cursor::after(turn, received.unwrap_or(0));
+        self.cursor = Some(cursor);
+        self.send(resumed(
+            step_id,
+            from,
+            crate::domain::step::StepStatus::Pending,
+        ))
+        .await
+    }
+
+    /// Tells a stored turn again.
+    pub(super) async fn replay(&mut self, step: &EmotionStep, received: u64) -> Step {
+        if self
+            .cursor
+            .as_ref()
+            .is_some_and(|cursor| cursor.turn().step_id != step.step_id)
+        {
+            let error = Error::new(
+                ErrorCode::TurnInProgress,
+                "resume it when the running turn has ended",
+            )
+            .retry_after(1);
+            return self.refuse(&error, None).await;
+        }
+        self.cursor = None;
+        let (byte, from) =
+            offset(&step.gpt_response, received).map_or((0, 0), |byte| (byte, received));
+        self.feed(resumed(step.step_id, from, step.status).to_json())
+            .await?;
+        let rest = &step.gpt_response[byte..];
+        if !rest.is_empty() {
+            self.feed(token_json(rest)).await?;
+        }
+        let (notice, end) = terminal(step);
+        if let Some(notice) = notice {
+            self.feed(notice.to_json()).await?;
+        }
+        self.send(end).await
+    }
+
+    pub(super) async fn renew(&mut self, auth: Auth) -> Step {
+        match self.app.authenticate(&auth.access_token).await {
+            Ok(subject) if subject.user_id == self.peer.subject.user_id => {
+                self.peer.subject = subject;
+                self.expires_at = subject.expires_at;
+                self.send(ServerFrame::Auth {
+                    auth: Renewed {
+                        expires_at: subject.expires_at,
+                    },
+                })
+                .await
+            }
+            Ok(_) => {
+                let error = Error::new(ErrorCode::Forbidden, "this token is somebody else's");
+                self.refuse(&error, None).await
+            }
+            Err(error) => self.refuse(&error, None).await,
+        }
+    }
+}
+
+fn resumed(step_id: StepId, from: u64, status: crate::domain::step::StepStatus) -> ServerFrame {
+    ServerFrame::Resumed {
+        resumed: Resumed {
+            step_id,
+            from,
+            status,
+        },
+    }
+}
+
+fn accepted(step: &EmotionStep) -> ServerFrame {
+    ServerFrame::Accepted {
+        accepted: Accepted {
+            step_id: step.step_id,
+            step_order: step.step_order,
+            message_id: step.message_id.as_ref().map(|id| id.as_str().to_owned()),
+            user_input: step.user_input.clone(),
+            created_at: step.created_at,
+        },
+    }
+}

@@ -1,0 +1,276 @@
+//! A socket of `/ws/emotion` while it is open.
+//!
+//! Owns the conversation with one peer. A socket is only a window on the turns of its session: it
+//! reads them by a cursor and may go at any time. Invariants: one frame of a turn at a time and in
+//! its order; nothing is queued here beside the turn itself; every write has a deadline.
+
+mod frames;
+mod write;
+
+use super::linger::Linger;
+use super::problem;
+use crate::auth::token::Subject;
+use crate::domain::{ErrorCode, SessionId, Timestamp};
+use crate::service::App;
+use crate::service::live::{Cursor, LiveTurn, Next, Subscription};
+use crate::wire::ws::{ErrorFrame, NOTICE_DRAINING, Notice, ServerFrame, SessionFrame, close};
+use axum::extract::ws::{Message, WebSocket};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::broadcast;
+use tokio::time::{Instant, MissedTickBehavior, interval_at};
+
+/// What the handshake found out.
+pub(super) struct Peer {
+    pub(super) subject: Subject,
+    /// Whether it offered `deepme.v1`.
+    pub(super) every_frame: bool,
+    /// The session it wants.
+    pub(super) wanted: Wanted,
+    pub(super) linger: Linger,
+}
+
+/// The session that a peer asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Wanted {
+    /// A new one.
+    New,
+    /// One that no id names.
+    Nonsense,
+    /// This one.
+    Session(SessionId),
+}
+
+/// An open socket.
+pub(super) struct Socket {
+    app: Arc<App>,
+    ws: WebSocket,
+    peer: Peer,
+    expires_at: Timestamp,
+    cursor: Option<Cursor>,
+    /// Until when tokens are collected after some were sent.
+    settled_at: Option<Instant>,
+    heard: Instant,
+}
+
+/// Tokens that come within this time of the ones before go out together. A model that streams at
+/// reading speed leaves more time between two tokens, so each of its tokens is sent at once; one
+/// that is faster costs a write every few milliseconds instead of one a token.
+const SETTLE: Duration = Duration::from_millis(5);
+
+/// Why a socket is over.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Over {
+    /// The peer has gone, or does not take what is written to it.
+    Gone,
+    /// It is to be closed with this code.
+    Close(u16, &'static str),
+}
+
+type Step<T = ()> = Result<T, Over>;
+
+impl Socket {
+    pub(super) fn new(app: Arc<App>, ws: WebSocket, peer: Peer) -> Self {
+        let expires_at = peer.subject.expires_at;
+        Self {
+            app,
+            ws,
+            peer,
+            expires_at,
+            cursor: None,
+            settled_at: None,
+            heard: Instant::now(),
+        }
+    }
+
+    /// Serves the socket until it is over. Boxed where it is large: an idle socket should cost
+    /// little more than its buffers.
+    pub(super) async fn run(mut self) {
+        let over = match self.attach().await {
+            Ok((session_id, subscription)) => {
+                let Err(over) = self.talk(session_id, subscription.turns).await;
+                self.app.leave(session_id);
+                over
+            }
+            Err(over) => over,
+        };
+        if let Over::Close(code, reason) = over {
+            self.say_goodbye(code, reason).await;
+        }
+    }
+
+    /// Finds the session and tells the peer.
+    async fn attach(&mut self) -> Step<(SessionId, Subscription)> {
+        let user_id = self.peer.subject.user_id;
+        let attached = match self.peer.wanted {
+            Wanted::New => self.app.attach(user_id, None).await,
+            Wanted::Nonsense => Ok(None),
+            Wanted::Session(session_id) => self.app.attach(user_id, Some(session_id)).await,
+        };
+        let attached = match attached {
+            Ok(Some(attached)) => attached,
+            Ok(None) if self.peer.every_frame => {
+                return Err(Over::Close(close::UNKNOWN_SESSION, "no such session"));
+            }
+            Ok(None) => self
+                .app
+                .reserve_session(user_id)
+                .map_err(|_| Over::Close(close::OVERLOADED, "try again"))?,
+            Err(error) => {
+                problem::log(&error);
+                self.send_error(ErrorFrame::from(&error)).await?;
+                return Err(Over::Close(close::OVERLOADED, "try again"));
+            }
+        };
+        // Subscribed before the running turn is looked at: a turn that begins in between is told
+        // twice rather than never.
+        let mut subscription = self.app.subscribe(attached.session_id);
+        let turn = subscription
+            .running
+            .take()
+            .filter(|turn| !turn.ended())
+            .map(|turn| turn.running());
+        let frame = SessionFrame {
+            session_id: attached.session_id,
+            resumed: attached.stored,
+            turn,
+        };
+        let sent = self.send(ServerFrame::Session(frame)).await;
+        if let Err(over) = sent {
+            drop(subscription);
+            self.app.leave(attached.session_id);
+            return Err(over);
+        }
+        Ok((attached.session_id, subscription))
+    }
+
+    /// The conversation. Ends only by an [`Over`].
+    async fn talk(
+        &mut self,
+        session_id: SessionId,
+        mut turns: broadcast::Receiver<Arc<LiveTurn>>,
+    ) -> Result<std::convert::Infallible, Over> {
+        let period = Duration::from_secs(self.app.config().server.ping_seconds);
+        let mut ping = interval_at(Instant::now() + period, period);
+        ping.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let draining = self.app.draining().clone();
+        let mut told_draining = false;
+        loop {
+            let settling = self.settled_at.filter(|at| *at > Instant::now());
+            if settling.is_none() {
+                self.relay().await?;
+            }
+            if draining.is_cancelled() && !std::mem::replace(&mut told_draining, true) {
+                self.send(draining_notice()).await?;
+            }
+            if told_draining && self.cursor.is_none() && turns.is_empty() {
+                return Err(Over::Close(close::RESTARTING, "the server is restarting"));
+            }
+            tokio::select! {
+                biased;
+                () = news(self.cursor.as_ref(), settling.or(self.settled_at)) => {}
+                turn = turns.recv(), if self.cursor.is_none() => self.follow(turn).await?,
+                message = self.ws.recv() => {
+                    self.heard = Instant::now();
+                    // Large, and seldom: its state is not kept in every idle socket.
+                    Box::pin(self.receive(session_id, message)).await?;
+                }
+                _ = ping.tick() => Box::pin(self.tick(period)).await?,
+                () = draining.cancelled(), if !told_draining => {}
+            }
+        }
+    }
+
+    /// Writes what is new in the turn that is followed.
+    async fn relay(&mut self) -> Step {
+        self.settled_at = None;
+        let mut wrote = false;
+        while let Some(cursor) = &mut self.cursor {
+            let Some(next) = cursor.read() else { break };
+            let text = match next {
+                Next::Token(json) => json,
+                Next::Frame(frame) => frame.to_json(),
+                Next::End(frame) => {
+                    self.cursor = None;
+                    frame.to_json()
+                }
+            };
+            self.feed(text).await?;
+            wrote = true;
+        }
+        if wrote {
+            self.flush().await?;
+            self.settled_at = self.cursor.is_some().then(|| Instant::now() + SETTLE);
+        }
+        Ok(())
+    }
+
+    /// A turn was accepted in this session, on whichever device.
+    async fn follow(&mut self, turn: Result<Arc<LiveTurn>, broadcast::error::RecvError>) -> Step {
+        match turn {
+            Ok(turn) => {
+                // Another device's turn is not for one whose token is void.
+                self.check_standing().await?;
+                // At once: the model may take its time, and nobody should wonder meanwhile whether
+                // the words arrived.
+                self.send(turn.accepted()).await?;
+                self.cursor = Some(Cursor::new(turn));
+                Ok(())
+            }
+            // The peer took longer for one turn than the session for several.
+            Err(_) => Err(Over::Close(
+                close::OVERLOADED,
+                "too slow: reconnect and resume",
+            )),
+        }
+    }
+
+    /// Time to see whether the peer is still there and still may be.
+    async fn tick(&mut self, period: Duration) -> Step {
+        if self.heard.elapsed() >= period * 2 {
+            return Err(Over::Close(close::IDLE, "nothing was heard for too long"));
+        }
+        self.check_standing().await?;
+        self.feed_message(Message::Ping(Vec::new().into())).await?;
+        self.flush().await
+    }
+
+    /// Whether the peer's token still holds. An expired one ends only sockets that know how to renew.
+    async fn check_standing(&mut self) -> Step {
+        let expired = self.peer.every_frame && self.app.now() >= self.expires_at;
+        let standing = self.app.check_standing(self.peer.subject).await;
+        match standing {
+            Err(error) if error.code() == ErrorCode::Unauthorized => Err(Over::Close(
+                close::UNAUTHENTICATED,
+                "not authenticated any more",
+            )),
+            // A turn that runs may finish first.
+            _ if expired && self.cursor.is_none() => Err(Over::Close(
+                close::UNAUTHENTICATED,
+                "the access token has expired",
+            )),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Waits for news of the turn that is followed, but not before they may be told; for ever when no
+/// turn is followed.
+async fn news(cursor: Option<&Cursor>, settled_at: Option<Instant>) {
+    let Some(cursor) = cursor else {
+        return std::future::pending().await;
+    };
+    if let Some(settled_at) = settled_at.filter(|at| *at > Instant::now()) {
+        tokio::time::sleep_until(settled_at).await;
+    }
+    cursor.changed().await;
+}
+
+fn draining_notice() -> ServerFrame {
+    ServerFrame::Notice {
+        notice: Notice {
+            code: NOTICE_DRAINING.to_owned(),
+            message: "the server restarts in a moment: reconnect and resume".to_owned(),
+        },
+    }
+}

@@ -1,0 +1,120 @@
+//! Asking one model and passing on what it says.
+//!
+//! Invariants: a model that said nothing may be followed by another, one that spoke may not; an
+//! answer is whole only if the model said that it ended.
+
+use crate::domain::Result;
+use crate::domain::step::{FinishReason, StepStatus};
+use crate::llm::{ChatModel, ChatRequest, Fault, Piece};
+use crate::service::App;
+use crate::service::live::LiveTurn;
+use crate::wire::ws::{NOTICE_FALLBACK, Notice, ServerFrame};
+use futures_util::StreamExt as _;
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// What is known of the answer so far, to be stored with it.
+#[derive(Debug, Default)]
+pub(super) struct Facts {
+    pub(super) model: Option<String>,
+    pub(super) prompt_version: Option<String>,
+    pub(super) finish_reason: Option<FinishReason>,
+    pub(super) output_tokens: Option<i64>,
+}
+
+/// Asks one model. `Err` means that it said nothing, so that the next one may be asked.
+pub(super) async fn ask(
+    app: &App,
+    turn: &LiveTurn,
+    model: &dyn ChatModel,
+    request: ChatRequest,
+    fallback: bool,
+    facts: &mut Facts,
+) -> Result<StepStatus, Fault> {
+    let llm = &app.config.llm;
+    let idle = Duration::from_secs(llm.idle_seconds);
+    // One timer for the whole answer: it is moved when it fires, not with every token.
+    let mut heard = Instant::now();
+    let mut patience = Duration::from_secs(llm.first_token_seconds);
+    let mut timer = std::pin::pin!(tokio::time::sleep_until(heard + patience));
+    let mut stream = tokio::select! {
+        stream = model.ask(request) => stream?,
+        () = &mut timer => return Err(Fault::Stalled),
+    };
+    let mut begun = false;
+    loop {
+        let piece = tokio::select! {
+            biased;
+            // A stream that just stops was cut.
+            piece = stream.next() => piece.unwrap_or(Err(Fault::Connection)),
+            () = &mut timer => {
+                if heard.elapsed() < patience {
+                    timer.as_mut().reset(heard + patience);
+                    continue;
+                }
+                Err(Fault::Stalled)
+            }
+        };
+        heard = Instant::now();
+        match piece {
+            Ok(Piece::Text(text)) => {
+                if !begun {
+                    begun = true;
+                    patience = idle;
+                    timer.as_mut().reset(heard + patience);
+                    facts.model = Some(model.name().to_owned());
+                    if fallback {
+                        turn.tell(fallback_notice(model.name()));
+                    }
+                }
+                if !say_within(turn, &text, llm.max_output_bytes) {
+                    facts.finish_reason = Some(FinishReason::Length);
+                    return Ok(StepStatus::Complete);
+                }
+            }
+            Ok(Piece::End {
+                finish_reason,
+                output_tokens,
+            }) if begun => {
+                facts.finish_reason = Some(finish_reason);
+                facts.output_tokens = output_tokens;
+                return Ok(StepStatus::Complete);
+            }
+            // An empty answer is none.
+            Ok(Piece::End { .. }) => return Err(Fault::Malformed),
+            Err(fault) if begun => {
+                tracing::warn!(step_id = %turn.step_id, model = model.name(), fault = fault.as_str(), "answer cut");
+                return Ok(StepStatus::Interrupted);
+            }
+            Err(fault) => return Err(fault),
+        }
+    }
+}
+
+pub(super) fn fallback_notice(model: &str) -> ServerFrame {
+    ServerFrame::Notice {
+        notice: Notice {
+            code: NOTICE_FALLBACK.to_owned(),
+            message: format!("the usual model is not available; {model} answers"),
+        },
+    }
+}
+
+/// Adds text to the answer; `false` when it had to be cut at the limit. NUL cannot be stored by
+/// every database and says nothing.
+pub(super) fn say_within(turn: &LiveTurn, text: &str, limit: usize) -> bool {
+    let cleaned;
+    let mut text = text;
+    if text.contains('\0') {
+        cleaned = text.replace('\0', "");
+        text = &cleaned;
+    }
+    let room = limit.saturating_sub(turn.text_len());
+    let fits = text.len() <= room;
+    turn.say(if fits {
+        text
+    } else {
+        &text[..text.floor_char_boundary(room)]
+    });
+    fits
+}

@@ -1,0 +1,155 @@
+//! What the model is told before it answers.
+//!
+//! Owns the choice of prompt, history and care for one turn. Invariants: the words of the safety
+//! gate stand above every prompt; in danger the wishes of person and app do not count; what is left
+//! out of the history is said.
+
+use crate::config::ClientPrompts;
+use crate::domain::prompt::{self, Language, Prompt, PromptName};
+use crate::domain::safety::Tier;
+use crate::domain::transcript::{self, Exchange, Transcript};
+use crate::llm::tokens;
+use crate::safety::{self, Assessment, Lang};
+use crate::service::App;
+use crate::service::live::LiveTurn;
+use crate::wire::ws::{NOTICE_TRIMMED, Notice, ServerFrame};
+
+/// The person's earlier turns that the safety gate reads along.
+const RECENT: usize = 4;
+/// The person's earlier turns whose tier still holds.
+const STICKY: usize = 20;
+
+/// What the turn needs beside its words.
+#[derive(Debug)]
+pub(super) struct Brief {
+    pub(super) client_prompt: Option<String>,
+    pub(super) knows_frames: bool,
+    pub(super) assessment: Assessment,
+}
+
+/// The gate on the words together with the turns before; it can only raise what the words alone
+/// said.
+pub(super) fn assess_together(turn: &LiveTurn, brief: &Brief, history: &[Exchange]) -> Assessment {
+    let recent: Vec<&str> = history
+        .iter()
+        .skip(history.len().saturating_sub(RECENT))
+        .map(|e| e.user_input.as_str())
+        .collect();
+    let together = crate::service::assess(&turn.user_input, &recent);
+    if together.tier > brief.assessment.tier {
+        together
+    } else {
+        brief.assessment.clone()
+    }
+}
+
+/// A tier holds on: somebody who spoke of dying a few turns ago is not over it because they now talk
+/// of the weather. The frame is for the turn that raised it; the model is told for all of them.
+pub(super) fn sticky(now: Assessment, history: &[Exchange]) -> Assessment {
+    let earlier = history.iter().rev().take(STICKY);
+    earlier
+        .map(|exchange| crate::service::assess(&exchange.user_input, &[]))
+        .fold(now, |highest, assessment| {
+            if assessment.tier > highest.tier {
+                assessment
+            } else {
+                highest
+            }
+        })
+}
+
+/// What a person in danger gets before the model has said a word.
+pub(super) fn take_care(app: &App, turn: &LiveTurn, brief: &Brief, assessment: &Assessment) {
+    let Some(safety) = app.safety(&turn.user_input, assessment) else {
+        return;
+    };
+    turn.tell(ServerFrame::Safety { safety });
+    let lang = Lang::detect(&turn.user_input);
+    let country = &app.config.safety.country;
+    let first = if assessment.tier == Tier::Imminent {
+        safety::fixed_answer(assessment.tier, &assessment.categories, country, lang)
+    } else if brief.knows_frames {
+        return;
+    } else {
+        safety::short_text(assessment.tier, &assessment.categories, country, lang)
+    };
+    turn.say(&format!("{first}\n\n"));
+}
+
+/// The system prompt and its label. In danger the wishes of person and app do not count.
+pub(super) fn instructions(
+    app: &App,
+    turn: &LiveTurn,
+    brief: &Brief,
+    assessment: &Assessment,
+    language: Language,
+    stored: &[Prompt],
+) -> (String, String) {
+    let name = PromptName::System(language);
+    let find = |name| stored.iter().find(|p| p.name == name).cloned();
+    let server = find(name).or_else(|| name.embedded()).unwrap_or(Prompt {
+        name,
+        version: 0,
+        body: String::new(),
+        created_at: None,
+    });
+    let lang = Lang::detect(&turn.user_input);
+    let mut label = server.label();
+    if assessment.tier >= Tier::Elevated {
+        let preamble = safety::preamble(assessment.tier, &assessment.categories, lang);
+        return (format!("{preamble}\n\n{}", server.body), label);
+    }
+    let personal = find(PromptName::Personal(turn.user_id));
+    let client = brief
+        .client_prompt
+        .as_deref()
+        .filter(|_| app.config.prompts.client == ClientPrompts::Append);
+    if let Some(personal) = &personal {
+        label = format!("{label}+personal@{}", personal.version);
+    }
+    let mut system = prompt::stack(
+        &server.body,
+        personal.as_ref().map(|p| p.body.as_str()),
+        client,
+        language,
+    );
+    if assessment.tier == Tier::Low {
+        let preamble = safety::preamble(assessment.tier, &assessment.categories, lang);
+        system = format!("{preamble}\n\n{system}");
+    }
+    (system, label)
+}
+
+/// The messages that fit; tokens are counted off the runtime, and only when bytes do not settle it.
+pub(super) async fn fit(
+    app: &App,
+    turn: &LiveTurn,
+    system: String,
+    history: Vec<Exchange>,
+) -> Vec<transcript::Message> {
+    let budget = app.config.llm.context_tokens;
+    let words = turn.user_input.clone();
+    let Transcript { messages, left_out } =
+        if transcript::surely_fits(&system, &history, &words, budget) {
+            transcript::assemble(system, history, &words, budget, &str::len)
+        } else {
+            let count =
+                move || transcript::assemble(system, history, &words, budget, &tokens::count);
+            match tokio::task::spawn_blocking(count).await {
+                Ok(transcript) => transcript,
+                Err(_) => Transcript {
+                    messages: Vec::new(),
+                    left_out: 0,
+                },
+            }
+        };
+    if left_out > 0 {
+        turn.tell(ServerFrame::Notice {
+            notice: Notice {
+                code: NOTICE_TRIMMED.to_owned(),
+                message: format!("the conversation has grown long: the {left_out} oldest messages were not shown to the model"),
+            },
+        });
+    }
+    messages
+}

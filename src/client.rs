@@ -163,7 +163,7 @@ impl Client {
 
     /// `GET /health`
     pub async fn health(&self) -> Result<HealthBody> {
-        self.get("/health").await
+        within(PATIENCE, self.get("/health")).await
     }
 
     /// `POST /register`
@@ -303,7 +303,9 @@ impl Client {
                 .headers_mut()
                 .insert("sec-websocket-protocol", value);
         }
-        match tokio_tungstenite::connect_async_with_config(request, None, true).await {
+        let connecting = tokio_tungstenite::connect_async_with_config(request, None, true);
+        let connected = tokio::time::timeout(PATIENCE, connecting).await;
+        match connected.map_err(|_| ClientError::Network("it does not answer".to_owned()))? {
             Ok((socket, _)) => Ok(Socket(socket)),
             Err(tungstenite::Error::Http(response)) => Err(problem(
                 response.status(),
@@ -354,6 +356,17 @@ fn problem(status: StatusCode, body: &[u8]) -> ClientError {
     })
 }
 
+/// How long a server may take for what needs no model.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// How long a socket may be silent: the server pings every 30 s unless it is set otherwise.
+const SILENCE: Duration = Duration::from_secs(150);
+
+async fn within<T>(patience: Duration, call: impl Future<Output = Result<T>>) -> Result<T> {
+    tokio::time::timeout(patience, call)
+        .await
+        .unwrap_or_else(|_| Err(ClientError::Network("it does not answer".to_owned())))
+}
+
 /// An open socket.
 #[derive(Debug)]
 pub struct Socket(WebSocketStream<MaybeTlsStream<TcpStream>>);
@@ -389,7 +402,10 @@ impl Socket {
     /// The next thing that the server says. Cancel-safe.
     pub async fn next(&mut self) -> Event {
         loop {
-            match self.0.next().await {
+            let Ok(message) = tokio::time::timeout(SILENCE, self.0.next()).await else {
+                return Event::Closed(ABNORMAL, "nothing was heard for too long".to_owned());
+            };
+            match message {
                 Some(Ok(Message::Text(text))) => {
                     return ServerFrame::parse(&text)
                         .map_or_else(|| Event::Unknown(text.to_string()), Event::Frame);

@@ -10,7 +10,7 @@ use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::{Digest as _, Sha256};
 use std::fmt::Write as _;
 use std::io::Write as _;
-use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 /// Shortest key in bytes (RFC 7518 §3.2: as long as the hash).
@@ -61,15 +61,26 @@ impl Keys {
         for key in &keys.0 {
             let _ = writeln!(text, "{} {}", key.kid, hex(&key.secret));
         }
-        let mut file = std::fs::OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .mode(0o600)
-            .open(path)
-            .map_err(|e| file_error("make", path, e))?;
-        file.write_all(text.as_bytes())
-            .and_then(|()| file.sync_all())
-            .map_err(|e| file_error("write", path, e))?;
+        // Written beside (mode 0600) and put in place whole: a crash leaves no half of a key, and of
+        // two processes that start at once both use the one that was first.
+        let cannot = |e| file_error("write", path, e);
+        let directory = path
+            .parent()
+            .filter(|d| !d.as_os_str().is_empty())
+            .unwrap_or(Path::new("."));
+        let mut file = tempfile::NamedTempFile::new_in(directory).map_err(cannot)?;
+        file.write_all(text.as_bytes()).map_err(cannot)?;
+        file.as_file().sync_all().map_err(cannot)?;
+        match file.persist_noclobber(path) {
+            Ok(_) => {}
+            Err(error) if error.error.kind() == std::io::ErrorKind::AlreadyExists => {
+                return Self::load_or_create(path, random);
+            }
+            Err(error) => return Err(cannot(error.error)),
+        }
+        std::fs::File::open(directory)
+            .and_then(|d| d.sync_all())
+            .map_err(cannot)?;
         Ok(keys)
     }
 

@@ -162,6 +162,19 @@ async fn log_in(
         return Ok(Some(remembered));
     }
     let Some(app) = own else { return Ok(None) };
+    // An account without a password lives by its token: a server of one's own makes a new one.
+    if let Some(known) = logins.get(server)
+        && let Ok(user) = app.user(known.user_id).await
+        && user.disabled_at.is_none()
+    {
+        let access_token = app.issue(&user)?.access_token;
+        let remembered = Remembered {
+            access_token,
+            ..known
+        };
+        logins.put(server, remembered.clone())?;
+        return Ok(Some(remembered));
+    }
     let name = std::env::var("USER")
         .ok()
         .filter(|name| !name.trim().is_empty())

@@ -139,6 +139,14 @@ impl CliError {
 
 /// Runs the command that the process was called with.
 pub fn main() -> ExitCode {
+    // The usual message may quote the value that it was about, which may be somebody's words.
+    std::panic::set_hook(Box::new(|panic| {
+        let place = panic
+            .location()
+            .map(ToString::to_string)
+            .unwrap_or_default();
+        let _ = writeln!(io::stderr(), "deepme: a defect at {place}");
+    }));
     let cli = Cli::parse();
     let Err(error) = run(cli) else {
         return ExitCode::SUCCESS;

@@ -33,6 +33,7 @@ pub(super) fn run(global: &Global, command: Serve) -> Result {
     wiring::log(&config)?;
     wiring::block_on(async move {
         let stop = CancellationToken::new();
+        let _file_size = take_file_size_signal()?;
         let server = Server::start(config).await?;
         // Whoever reads the greeting may send a signal at once.
         let signals = signals()?;
@@ -104,6 +105,12 @@ impl Server {
         sweeping.abort();
         Ok(outcome?)
     }
+}
+
+/// A file that would grow beyond the process's limit is an error of that write, not the end of the
+/// process: the signal (25 on Linux) is taken and forgotten. Holds as long as the value.
+fn take_file_size_signal() -> std::io::Result<Signal> {
+    signal(SignalKind::from_raw(25))
 }
 
 /// The first SIGTERM or SIGINT drains, the second ends at once.

@@ -27,7 +27,11 @@ pub(super) fn config(global: &Global) -> Result<Config> {
 
 /// The same, with the file that it came from.
 pub(super) fn located_config(global: &Global) -> Result<(Config, Option<PathBuf>)> {
-    Ok(Config::load(global.config.as_deref(), std::env::vars())?)
+    Ok(Config::load(
+        global.config.as_deref(),
+        std::env::vars_os()
+            .filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?))),
+    )?)
 }
 
 /// Starts logging to stderr.

@@ -42,6 +42,10 @@ pub struct Config {
     pub log: Log,
 }
 
+/// Most bytes of an answer that can be allowed: escaped as JSON, six times as many, they are still
+/// one message.
+const MOST_OUTPUT: usize = 128 * 1024;
+
 impl Config {
     /// Reads the file, if there is one, and lays the environment over it.
     ///
@@ -183,6 +187,11 @@ impl Config {
             if value == 0 {
                 return Err(wrong(format!("{key} must be at least 1")));
             }
+        }
+        if self.llm.max_output_bytes > MOST_OUTPUT {
+            return Err(wrong(format!(
+                "llm.max_output_bytes must be at most {MOST_OUTPUT}"
+            )));
         }
         if self.auth.argon2_memory_kib < 19_456 || self.auth.argon2_passes < 2 {
             return Err(wrong(

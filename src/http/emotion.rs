@@ -4,7 +4,7 @@ use super::Surface;
 use super::extract::{Body, Caller, Id, Params};
 use super::page::{self, Page};
 use super::problem::Failure;
-use crate::domain::step::{EmotionStep, MessageId, StepStatus, StepType, UserInput};
+use crate::domain::step::{EmotionStep, MessageId, StepType, UserInput};
 use crate::domain::{Error, ErrorCode, SessionId, UserId, prompt};
 use crate::safety::Assessment;
 use crate::service::App;
@@ -226,7 +226,7 @@ async fn answer(
             }
             _ => Ok(app.step(user_id, turn.step_id).await?),
         },
-        Ok(Said::Stored(step)) if step.status == StepStatus::Failed => Err(unanswered(Error::new(
+        Ok(Said::Stored(step)) if step.gpt_response.is_empty() => Err(unanswered(Error::new(
             ErrorCode::ModelUnavailable,
             "this message got no answer: send it again under another message_id",
         ))),
@@ -248,11 +248,19 @@ async fn say(
 ) -> Result<Say, Error> {
     let limits = &app.config().limits;
     let message_id = request.message_id.as_deref().or(idempotency_key);
+    let message_id = message_id.map(MessageId::parse).transpose()?;
+    if message_id.is_some() && request.session_id.is_none() {
+        // A fresh session every time would make a repeated message a new one.
+        return Err(Error::invalid(
+            "session_id",
+            "is needed with message_id or Idempotency-Key: a message is unique in its session",
+        ));
+    }
     Ok(Say {
         user_input: UserInput::parse(&request.user_input, limits.input_bytes)?,
         step_type: StepType::parse(request.step_type.as_deref())?,
         client_prompt: prompt::client(request.system_prompt.as_deref(), limits.input_bytes)?,
-        message_id: message_id.map(MessageId::parse).transpose()?,
+        message_id,
         session_id: match app.attach(user_id, request.session_id).await? {
             Some(attached) => attached.session_id,
             None => return Err(Error::not_found("session")),

@@ -280,7 +280,10 @@ impl Reader {
                 return Ok(());
             }
             match self.response.chunk().now_or_never() {
-                Some(next) => chunk = next.map_err(|_| Fault::Connection)?,
+                Some(Ok(next)) => chunk = next,
+                // What breaks after the end of the answer breaks nothing.
+                Some(Err(_)) if self.answer.finish_reason.is_some() => chunk = None,
+                Some(Err(_)) => return Err(Fault::Connection),
                 None => return Ok(()),
             }
         }

@@ -30,7 +30,7 @@ pub struct Login {
 }
 
 /// Whose tokens an account accepts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Standing {
     /// Those of this epoch.
     Epoch(i64),
@@ -59,7 +59,13 @@ impl KnownUsers {
                 known.clear();
             }
         }
-        known.insert(user_id, (standing, Instant::now()));
+        let newer = known
+            .get(&user_id)
+            .is_some_and(|(known, since)| since.elapsed() < FRESH && *known > standing);
+        // What was read before a change must not outlive it.
+        if !newer {
+            known.insert(user_id, (standing, Instant::now()));
+        }
     }
 }
 

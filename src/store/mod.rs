@@ -94,6 +94,9 @@ pub trait Store: Send + Sync + 'static {
     /// Closes a pending step with its answer; `false` when it was not pending any more.
     fn finish_step(&self, finish: FinishStep) -> BoxFuture<'_, Result<bool>>;
 
+    /// Forgets a pending step that was never acknowledged; `false` when there is none.
+    fn forget_step(&self, step_id: StepId) -> BoxFuture<'_, Result<bool>>;
+
     /// Closes, at `at`, every pending step whose lease ended before `before` as interrupted; how
     /// many there were.
     fn close_orphans(&self, before: Timestamp, at: Timestamp) -> BoxFuture<'_, Result<u64>>;

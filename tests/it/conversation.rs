@@ -5,7 +5,7 @@ use deepme::client::ConnectOptions;
 use deepme::domain::step::{FinishReason, StepStatus};
 use deepme::llm::Fault;
 use deepme::llm::scripted::{Act, Gate, answer};
-use deepme::wire::rest::GenerateRequest;
+use deepme::wire::rest::{CreateSessionRequest, GenerateRequest};
 use deepme::wire::ws::{ClientFrame, Resume, ServerFrame};
 
 #[tokio::test]
@@ -292,7 +292,13 @@ async fn generate_answers_the_whole_step() {
     let server = Server::start().await;
     let jiwoo = server.person("jiwoo").await;
     server.script(answer(&["네, ", "들어요."]));
+    let session = jiwoo
+        .client
+        .create_session(&CreateSessionRequest::default())
+        .await
+        .unwrap();
     let request = GenerateRequest {
+        session_id: Some(session.session_id),
         user_input: "안녕".into(),
         message_id: Some("m".into()),
         ..GenerateRequest::default()
@@ -362,4 +368,64 @@ async fn what_a_dead_process_left_is_closed_at_the_start() {
     let steps = client.steps(session.session_id).await.unwrap();
     assert_eq!(steps[0].status, StepStatus::Interrupted);
     assert_eq!(steps[0].user_input, "hi");
+}
+
+#[tokio::test]
+async fn a_message_id_needs_its_session() {
+    let server = Server::start().await;
+    let jiwoo = server.person("jiwoo").await;
+    let request = GenerateRequest {
+        user_input: "안녕".into(),
+        message_id: Some("m".into()),
+        ..GenerateRequest::default()
+    };
+    let refused = jiwoo.client.generate(&request).await.unwrap_err();
+    assert_eq!(refused.status(), Some(422));
+    assert!(server.model.asked().is_empty());
+}
+
+#[tokio::test]
+async fn a_session_that_was_ended_before_a_word_was_said_takes_none() {
+    let server = Server::start().await;
+    let jiwoo = server.person("jiwoo").await;
+    let (mut talk, _) = jiwoo.connect(None).await;
+    talk.send_text(r#"{"end": false}"#).await;
+    assert_eq!(talk.error().await.code, "bad_frame");
+    talk.send(&ClientFrame::End).await;
+    assert!(matches!(talk.frame().await, ServerFrame::Ended { .. }));
+    talk.input("아직 있어?").await;
+    let refused = talk.error().await;
+    assert_eq!(
+        (refused.code.as_str(), refused.stored),
+        ("session_ended", Some(false))
+    );
+    assert!(
+        jiwoo
+            .client
+            .sessions(jiwoo.user_id, None)
+            .await
+            .unwrap()
+            .is_empty()
+    );
+}
+
+#[tokio::test]
+async fn a_message_that_is_stored_is_found_when_nothing_new_is_taken() {
+    let server = Server::with(|config| config.limits.turns = 1).await;
+    let jiwoo = server.person("jiwoo").await;
+    server.script(vec![Act::Say("가".into()), Act::Hang]);
+    let (mut talk, session) = jiwoo.connect(None).await;
+    talk.message("hi", "m1", None).await;
+    talk.text("가").await;
+    let (mut again, _) = jiwoo.connect(Some(session.session_id)).await;
+    again.message("hi", "m1", Some(0)).await;
+    again.text("가").await;
+    // Another message finds no place, and that is said.
+    let (mut other, _) = jiwoo.connect(None).await;
+    other.message("hi", "m2", None).await;
+    let refused = other.error().await;
+    assert_eq!(
+        (refused.code.as_str(), refused.stored),
+        ("overloaded", Some(false))
+    );
 }

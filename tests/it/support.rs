@@ -284,7 +284,7 @@ impl Talk {
         while text != wanted {
             match self.frame().await {
                 ServerFrame::Token { token } => text.push_str(&token),
-                ServerFrame::Accepted { .. } => {}
+                ServerFrame::Accepted { .. } | ServerFrame::Resumed { .. } => {}
                 other => panic!("expected a token, got {other:?}"),
             }
             assert!(wanted.starts_with(&text), "got {text:?}");

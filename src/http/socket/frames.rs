@@ -15,6 +15,10 @@ use crate::wire::ws::{
 };
 use axum::extract::ws::Message;
 use std::sync::Arc;
+use std::time::Duration;
+
+/// How long a peer that closes is waited for.
+const GOODBYE: Duration = Duration::from_secs(1);
 
 impl Socket {
     pub(super) async fn receive(
@@ -35,8 +39,14 @@ impl Socket {
                 self.send_error(ErrorFrame::from(&error)).await?;
                 Err(Over::Close(close::BINARY, "binary message"))
             }
-            // The library answers pings, and a close once it is polled again.
-            Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Close(_))) => Ok(()),
+            // The library answers pings by itself.
+            Some(Ok(Message::Ping(_) | Message::Pong(_))) => Ok(()),
+            // And a close once it is polled again; nothing else may be written before.
+            Some(Ok(Message::Close(_))) => {
+                let goodbye = async { while let Some(Ok(_)) = self.ws.recv().await {} };
+                let _ = tokio::time::timeout(GOODBYE, goodbye).await;
+                Err(Over::Gone)
+            }
             Some(Err(error)) => self.broken(&error).await,
             None => Err(Over::Gone),
         }
@@ -77,7 +87,8 @@ impl Socket {
         match frame {
             ClientFrame::UserInput(message) => self.user_input(session_id, message).await,
             ClientFrame::Stop => {
-                let running = self.cursor.as_ref().map(|cursor| Arc::clone(cursor.turn()));
+                let followed = self.cursor.as_ref().map(|cursor| Arc::clone(cursor.turn()));
+                let running = followed.filter(|turn| !turn.ended());
                 // Another device's turn can be stopped, too: it is the same person.
                 if let Some(turn) = running.or_else(|| self.app.running(session_id)) {
                     turn.stop();
@@ -94,6 +105,7 @@ impl Socket {
                 .await
             {
                 Ok(ended_at) => {
+                    self.ended = true;
                     self.send(ServerFrame::Ended {
                         ended: Ended {
                             session_id,
@@ -121,6 +133,7 @@ impl Socket {
         }
         let received = message.received;
         let said = match self.parse(session_id, message, assessment) {
+            Ok(_) if self.ended => Err((Some(false), session_ended())),
             Ok(say) => self
                 .app
                 .say(self.peer.subject.user_id, say)
@@ -136,6 +149,9 @@ impl Socket {
                 self.continue_running(turn, received).await
             }
             Ok(Said::Stored(step)) => {
+                if self.follows_another(&step) {
+                    return self.refuse(&busy(), Some(true)).await;
+                }
                 self.feed(accepted(&step).to_json()).await?;
                 self.replay(&step, received.unwrap_or(0)).await
             }
@@ -177,6 +193,9 @@ impl Socket {
             .await
         {
             Ok(Found::Running(turn)) => self.continue_running(turn, Some(resume.received)).await,
+            Ok(Found::Stored(step)) if self.follows_another(&step) => {
+                self.refuse(&busy(), None).await
+            }
             Ok(Found::Stored(step)) => self.replay(&step, resume.received).await,
             Err(error) => self.refuse(&error, None).await,
         }
@@ -196,7 +215,12 @@ impl Socket {
         if followed && received.is_none() {
             return self.flush().await;
         }
+        if !followed {
+            // The turn before has ended, but its end may not have been told yet.
+            self.relay().await?;
+        }
         let step_id = turn.step_id;
+        self.told = Some(step_id);
         let (cursor, from) = Cursor::after(turn, received.unwrap_or(0));
         self.cursor = Some(cursor);
         self.send(resumed(
@@ -207,21 +231,17 @@ impl Socket {
         .await
     }
 
-    /// Tells a stored turn again.
-    pub(super) async fn replay(&mut self, step: &EmotionStep, received: u64) -> Step {
-        if self
-            .cursor
+    /// Whether the peer is being told another turn than this step's: two turns are never mixed.
+    fn follows_another(&self, step: &EmotionStep) -> bool {
+        self.cursor
             .as_ref()
             .is_some_and(|cursor| cursor.turn().step_id != step.step_id)
-        {
-            let error = Error::new(
-                ErrorCode::TurnInProgress,
-                "resume it when the running turn has ended",
-            )
-            .retry_after(1);
-            return self.refuse(&error, None).await;
-        }
+    }
+
+    /// Tells a stored turn again.
+    pub(super) async fn replay(&mut self, step: &EmotionStep, received: u64) -> Step {
         self.cursor = None;
+        self.told = Some(step.step_id);
         let (byte, from) =
             offset(&step.gpt_response, received).map_or((0, 0), |byte| (byte, received));
         self.feed(resumed(step.step_id, from, step.status).to_json())
@@ -256,6 +276,21 @@ impl Socket {
             Err(error) => self.refuse(&error, None).await,
         }
     }
+}
+
+fn busy() -> Error {
+    Error::new(
+        ErrorCode::TurnInProgress,
+        "resume it when the running turn has ended",
+    )
+    .retry_after(1)
+}
+
+fn session_ended() -> Error {
+    Error::new(
+        ErrorCode::SessionEnded,
+        "the session has ended: begin a new one",
+    )
 }
 
 fn resumed(step_id: StepId, from: u64, status: crate::domain::step::StepStatus) -> ServerFrame {

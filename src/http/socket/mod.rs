@@ -10,7 +10,7 @@ mod write;
 use super::linger::Linger;
 use super::problem;
 use crate::auth::token::Subject;
-use crate::domain::{ErrorCode, SessionId, Timestamp};
+use crate::domain::{ErrorCode, SessionId, StepId, Timestamp};
 use crate::service::App;
 use crate::service::live::{Cursor, LiveTurn, Next, Subscription};
 use crate::wire::ws::{ErrorFrame, NOTICE_DRAINING, Notice, ServerFrame, SessionFrame, close};
@@ -48,6 +48,10 @@ pub(super) struct Socket {
     peer: Peer,
     expires_at: Timestamp,
     cursor: Option<Cursor>,
+    /// The turn that was last told out of its order, on the peer's own wish.
+    told: Option<StepId>,
+    /// Whether the peer has ended the session.
+    ended: bool,
     /// Until when tokens are collected after some were sent.
     settled_at: Option<Instant>,
     heard: Instant,
@@ -78,6 +82,8 @@ impl Socket {
             peer,
             expires_at,
             cursor: None,
+            told: None,
+            ended: false,
             settled_at: None,
             heard: Instant::now(),
         }
@@ -208,6 +214,8 @@ impl Socket {
     /// A turn was accepted in this session, on whichever device.
     async fn follow(&mut self, turn: Result<Arc<LiveTurn>, broadcast::error::RecvError>) -> Step {
         match turn {
+            // It was asked for and told before its news came.
+            Ok(turn) if self.told == Some(turn.step_id) => Ok(()),
             Ok(turn) => {
                 // Another device's turn is not for one whose token is void.
                 self.check_standing().await?;

@@ -18,6 +18,7 @@ use crate::store::{BeginStep, Begun};
 use crate::wire::ws::{Done, ErrorFrame, NOTICE_INCOMPLETE, Notice, Resource, Safety, ServerFrame};
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::OwnedSemaphorePermit;
 
 /// How long a turn counts as running when nobody extends its lease.
 pub(super) const LEASE: Duration = Duration::from_mins(1);
@@ -123,22 +124,11 @@ impl App {
     }
 
     async fn begin(self: &Arc<Self>, user_id: UserId, say: Say) -> Result<Said> {
-        if self.draining.is_cancelled() {
-            return Err(Error::new(
-                ErrorCode::Overloaded,
-                "the server is restarting: reconnect and send again",
-            )
-            .retry_after(5));
-        }
-        let place = Arc::clone(&self.turn_places)
-            .try_acquire_owned()
-            .map_err(|_| {
-                Error::new(
-                    ErrorCode::Overloaded,
-                    "too many conversations at the moment",
-                )
-                .retry_after(5)
-            })?;
+        let place = match self.place() {
+            Ok(place) => place,
+            // What was stored before needs no place: it is being answered, or was.
+            Err(error) => return self.said_before(user_id, &say).await?.ok_or(error),
+        };
         let now = self.clock.now();
         let step_id = StepId::generate(now, &*self.random)?;
         let begun = self
@@ -154,24 +144,11 @@ impl App {
                 at: now,
                 lease_until: now.plus(LEASE),
             })
-            .await?;
+            .await
+            .inspect_err(|error| self.forget_if_unknown(step_id, error))?;
         let step_order = match begun {
             Begun::Started { step_order } => step_order,
-            Begun::Repeated(step) => {
-                let running = self
-                    .live
-                    .running(say.session_id)
-                    .filter(|turn| turn.step_id == step.step_id);
-                return match running {
-                    Some(turn) => Ok(Said::Running(turn)),
-                    // It has ended since it was read.
-                    None if step.status == StepStatus::Pending => {
-                        let step = self.step(user_id, step.step_id).await?;
-                        Ok(Said::Stored(Box::new(step)))
-                    }
-                    None => Ok(Said::Stored(step)),
-                };
-            }
+            Begun::Repeated(step) => return self.repeated(user_id, step).await,
             Begun::Busy => {
                 return Err(Error::new(
                     ErrorCode::TurnInProgress,
@@ -209,6 +186,71 @@ impl App {
             drop(place);
         });
         Ok(Said::Started(turn))
+    }
+
+    /// A place among the turns that may run at once.
+    fn place(&self) -> Result<OwnedSemaphorePermit> {
+        let refused = |message| Error::new(ErrorCode::Overloaded, message).retry_after(5);
+        if self.draining.is_cancelled() {
+            return Err(refused(
+                "the server is restarting: reconnect and send again",
+            ));
+        }
+        Arc::clone(&self.turn_places)
+            .try_acquire_owned()
+            .map_err(|_| refused("too many conversations at the moment"))
+    }
+
+    /// The turn of a message that was stored before, if this is one.
+    async fn said_before(&self, user_id: UserId, say: &Say) -> Result<Option<Said>> {
+        if say.message_id.is_none() {
+            return Ok(None);
+        }
+        let found = self
+            .store
+            .find_step(user_id, say.session_id, say.message_id.clone())
+            .await?;
+        match found {
+            Some(step) => self.repeated(user_id, Box::new(step)).await.map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// The turn of a step that is stored already.
+    async fn repeated(&self, user_id: UserId, step: Box<EmotionStep>) -> Result<Said> {
+        let running = self
+            .live
+            .running(step.session_id)
+            .filter(|turn| turn.step_id == step.step_id);
+        match running {
+            Some(turn) => Ok(Said::Running(turn)),
+            // It has ended since it was read.
+            None if step.status == StepStatus::Pending => Ok(Said::Stored(Box::new(
+                self.step(user_id, step.step_id).await?,
+            ))),
+            None => Ok(Said::Stored(step)),
+        }
+    }
+
+    /// A database that did not answer in time may still have stored the words. Nobody was told that
+    /// it did, so they must not stay behind as a turn that nobody runs and that blocks the session.
+    fn forget_if_unknown(self: &Arc<Self>, step_id: StepId, error: &Error) {
+        if error.code() != ErrorCode::Unavailable {
+            return;
+        }
+        let app = Arc::clone(self);
+        self.turns.spawn(async move {
+            let begun = tokio::time::Instant::now();
+            while begun.elapsed() < LEASE {
+                match app.store.forget_step(step_id).await {
+                    Ok(gone) => {
+                        tracing::warn!(%step_id, gone, "a step of unknown outcome was taken back");
+                        return;
+                    }
+                    Err(_) => tokio::time::sleep(Duration::from_secs(1)).await,
+                }
+            }
+        });
     }
 
     /// The turn of a step; without one, the session's latest.

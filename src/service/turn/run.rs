@@ -11,7 +11,7 @@ use crate::config::PromptLanguage;
 use crate::domain::prompt::{Language, PromptName};
 use crate::domain::safety::Tier;
 use crate::domain::step::{EmotionStep, StepStatus, StepType};
-use crate::domain::{Error, ErrorCode, Result};
+use crate::domain::{ErrorCode, Result};
 use crate::llm::ChatRequest;
 use crate::safety::{self, Lang};
 use crate::service::App;
@@ -116,16 +116,8 @@ async fn close(app: &App, turn: &LiveTurn, status: StepStatus, facts: Facts) -> 
     };
     match store_end(app, &finish).await {
         Ok(true) => {}
-        // Somebody closed it: its lease had ended. What they stored is what there is.
-        Ok(false) => {
-            return failed(
-                turn.step_id,
-                &Error::new(
-                    ErrorCode::Interrupted,
-                    "the turn was interrupted: resume it",
-                ),
-            );
-        }
+        // An earlier try did it, or the sweep of another instance: what is stored is what counts.
+        Ok(false) => return stored_end(app, turn).await,
         Err(error) => {
             tracing::error!(step_id = %turn.step_id, code = %error.code(), causes = error.causes(), "answer not stored");
             return failed(turn.step_id, &error);
@@ -152,22 +144,33 @@ async fn close(app: &App, turn: &LiveTurn, status: StepStatus, facts: Facts) -> 
     end
 }
 
+/// The end of a turn that is closed already.
+async fn stored_end(app: &App, turn: &LiveTurn) -> ServerFrame {
+    match app.step(turn.user_id, turn.step_id).await {
+        Ok(step) => {
+            let (notice, end) = terminal(&step);
+            if let Some(notice) = notice {
+                turn.tell(notice);
+            }
+            end
+        }
+        Err(error) => failed(turn.step_id, &error),
+    }
+}
+
 /// Tries again while the database does not answer: the answer was paid for and read already.
 async fn store_end(app: &App, finish: &FinishStep) -> Result<bool> {
     let begun = Instant::now();
     let mut pause = Duration::from_millis(100);
-    let mut tried = false;
     loop {
         match app.store.finish_step(finish.clone()).await {
-            // A try whose outcome was unknown may have been the one that closed it.
-            Ok(closed) => return Ok(closed || tried),
+            Ok(closed) => return Ok(closed),
             Err(error) => {
                 let passing =
                     matches!(error.code(), ErrorCode::Unavailable | ErrorCode::Overloaded);
                 if !passing || begun.elapsed() > STORE_PATIENCE {
                     return Err(error);
                 }
-                tried = true;
                 tokio::time::sleep(pause).await;
                 pause = (pause * 2).min(Duration::from_secs(2));
             }

@@ -110,11 +110,24 @@ fn back_up(connection: &Connection, path: &Path, version: i64, now: Timestamp) -
         .backup("main", &target, None::<fn(rusqlite::backup::Progress)>)
         .map_err(failed)?;
     let mut old = backups(path, &name);
-    old.sort();
+    old.sort_by_key(|backup| taken_at(backup));
     for surplus in old.iter().rev().skip(KEEP) {
         std::fs::remove_file(surplus).map_err(Error::internal)?;
     }
     Ok(())
+}
+
+/// The microseconds in a backup's name.
+fn taken_at(backup: &Path) -> i64 {
+    let name = backup
+        .file_stem()
+        .unwrap_or_default()
+        .to_string_lossy()
+        .into_owned();
+    name.rsplit('-')
+        .next()
+        .and_then(|micros| micros.parse().ok())
+        .unwrap_or(0)
 }
 
 fn backups(path: &Path, name: &str) -> Vec<PathBuf> {

@@ -112,7 +112,22 @@ fn connect(path: &Path) -> Result<Connection> {
         connection.set_prepared_statement_cache_capacity(64);
         Ok(connection)
     };
-    open().map_err(|error| {
+    // Switching to the write-ahead log is not covered by the busy timeout: at the very first start
+    // several processes may try at once.
+    let mut opened = open();
+    for _ in 0..50 {
+        use rusqlite::ErrorCode::{DatabaseBusy, DatabaseLocked};
+        let code = opened
+            .as_ref()
+            .err()
+            .and_then(rusqlite::Error::sqlite_error_code);
+        if !matches!(code, Some(DatabaseBusy | DatabaseLocked)) {
+            break;
+        }
+        std::thread::sleep(Duration::from_millis(50));
+        opened = open();
+    }
+    opened.map_err(|error| {
         let message = format!("cannot open the database {}: {error}", path.display());
         Error::new(ErrorCode::Config, message).with_source(error)
     })
@@ -260,6 +275,10 @@ impl Store for SqliteStore {
 
     fn finish_step(&self, finish: FinishStep) -> BoxFuture<'_, Result<bool>> {
         Box::pin(self.workers.write(move |c| steps::finish(c, &finish)))
+    }
+
+    fn forget_step(&self, step_id: StepId) -> BoxFuture<'_, Result<bool>> {
+        Box::pin(self.workers.write(move |c| steps::forget(c, step_id)))
     }
 
     fn close_orphans(&self, before: Timestamp, at: Timestamp) -> BoxFuture<'_, Result<u64>> {

@@ -139,6 +139,13 @@ pub(super) fn finish(c: &Connection, finish: &FinishStep) -> Result<bool> {
     .map_err(failed)
 }
 
+pub(super) fn forget(c: &Connection, step_id: StepId) -> Result<bool> {
+    c.prepare_cached("DELETE FROM steps WHERE step_id = ?1 AND status = 'pending'")
+        .and_then(|mut s| s.execute([step_id.0.as_bytes()]))
+        .map(|gone| gone == 1)
+        .map_err(failed)
+}
+
 pub(super) fn close_orphans(c: &Connection, before: Timestamp, at: Timestamp) -> Result<u64> {
     c.prepare_cached(
         "UPDATE steps SET status = 'interrupted', finished_at = ?2, lease_until = NULL

@@ -129,8 +129,11 @@ impl ClientFrame {
         if raw.stop.is_some() {
             return Err(bad("stop must be true"));
         }
-        if raw.end.is_some() {
+        if raw.end == Some(serde_json::Value::Bool(true)) {
             return Ok(Self::End);
+        }
+        if raw.end.is_some() {
+            return Err(bad("end must be true"));
         }
         if let Some(value) = raw.resume {
             return Ok(Self::Resume(typed("resume", value)?));

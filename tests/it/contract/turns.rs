@@ -214,6 +214,27 @@ pub async fn every_end_is_kept_as_it_was(backend: &dyn Backend) {
     }
 }
 
+pub async fn a_step_is_forgotten_only_while_it_is_pending(backend: &dyn Backend) {
+    let store = backend.open().await;
+    let (me, session) = talk(&*store, 1).await;
+    let begin = words(me, session, "들어줘");
+    let step_id = begin.step_id;
+    store.begin_step(begin).await.unwrap();
+    assert!(store.forget_step(step_id).await.unwrap());
+    assert!(!store.forget_step(step_id).await.unwrap());
+    assert_eq!(store.step(me, step_id).await.unwrap(), None);
+    // Its place is free, and a step that has ended stays.
+    let begin = words(me, session, "다시");
+    let step_id = begin.step_id;
+    assert_eq!(
+        store.begin_step(begin).await.unwrap(),
+        Begun::Started { step_order: 1 }
+    );
+    store.close_orphans(at(999), at(999)).await.unwrap();
+    assert!(!store.forget_step(step_id).await.unwrap());
+    assert!(store.step(me, step_id).await.unwrap().is_some());
+}
+
 pub async fn orphans_are_closed_by_their_lease_and_keep_what_they_have(backend: &dyn Backend) {
     let store = backend.open().await;
     let (me, old) = talk(&*store, 1).await;

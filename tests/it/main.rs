@@ -31,4 +31,5 @@ mod openapi;
 mod races;
 mod readme;
 mod sqlite;
+mod unsure;
 mod upstream;

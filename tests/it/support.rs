@@ -9,6 +9,7 @@ use deepme::domain::{SessionId, Timestamp, UserId};
 use deepme::llm::ChatModel;
 use deepme::llm::scripted::{Act, Scripted};
 use deepme::service::{App, Parts};
+use deepme::store::Store;
 use deepme::store::sqlite::SqliteStore;
 use deepme::wire::ws::{ClientFrame, ServerFrame, SessionFrame, UserMessage};
 use std::net::SocketAddr;
@@ -62,13 +63,23 @@ impl Server {
         config: Config,
         models: Option<Vec<Arc<dyn ChatModel>>>,
     ) -> Self {
+        Self::over(dir, config, models, |store| Arc::new(store)).await
+    }
+
+    /// The same with something between the server and its store.
+    pub async fn over(
+        dir: Arc<TempDir>,
+        config: Config,
+        models: Option<Vec<Arc<dyn ChatModel>>>,
+        wrap: impl FnOnce(SqliteStore) -> Arc<dyn Store>,
+    ) -> Self {
         let model = Arc::new(Scripted::default());
         let clock = Arc::new(ManualClock::new(START));
         let store = SqliteStore::open(&dir.path().join("data/t.db"), &*clock).unwrap();
         let keys = Keys::load_or_create(&dir.path().join("data/token.key"), &SystemRandom).unwrap();
         let app = App::new(Parts {
             config,
-            store: Arc::new(store),
+            store: wrap(store),
             models: models.unwrap_or_else(|| vec![Arc::clone(&model) as Arc<dyn ChatModel>]),
             keys,
             clock: Arc::<ManualClock>::clone(&clock),

@@ -1,0 +1,221 @@
+//! Fault 12: a commit whose outcome nobody learns, because it took too long.
+
+use crate::support::Server;
+use deepme::config::Config;
+use deepme::domain::prompt::{Prompt, PromptName};
+use deepme::domain::session::EmotionSession;
+use deepme::domain::step::{EmotionStep, MessageId};
+use deepme::domain::user::{Email, User};
+use deepme::domain::{Error, Result, SessionId, StepId, Timestamp, UserId};
+use deepme::llm::scripted::answer;
+use deepme::store::sqlite::SqliteStore;
+use deepme::store::{BeginStep, Begun, Briefing, FinishStep, Store};
+use futures_util::future::BoxFuture;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+#[tokio::test]
+async fn fault_12_words_of_unknown_outcome_block_nothing_and_are_not_doubled() {
+    let dir = Arc::new(tempfile::tempdir().unwrap());
+    let server = Server::over(dir, Config::default(), None, |inner| {
+        Arc::new(Unsure {
+            inner,
+            unknown: AtomicBool::new(true),
+        })
+    })
+    .await;
+    let jiwoo = server.person("jiwoo").await;
+    let (mut talk, session) = jiwoo.connect(None).await;
+    talk.message("들어줘", "m1", None).await;
+    let error = talk.error().await;
+    assert_eq!(
+        (error.code.as_str(), error.stored),
+        ("unavailable", None),
+        "nobody knows"
+    );
+    // What was stored behind everybody's back is taken back, and the session is free.
+    while !jiwoo
+        .client
+        .steps(session.session_id)
+        .await
+        .unwrap()
+        .is_empty()
+    {
+        tokio::task::yield_now().await;
+    }
+    server.script(answer(&["네"]));
+    talk.message("들어줘", "m1", None).await;
+    assert_eq!(talk.turn().await.text, "네");
+    let steps = jiwoo.client.steps(session.session_id).await.unwrap();
+    assert_eq!(steps.len(), 1);
+    assert_eq!((steps[0].step_order, server.model.asked().len()), (1, 1));
+}
+
+pub struct Unsure {
+    pub inner: SqliteStore,
+    /// Whether the next begin is one whose outcome nobody learns.
+    pub unknown: AtomicBool,
+}
+
+impl Store for Unsure {
+    fn schema_version(&self) -> BoxFuture<'_, Result<i64>> {
+        self.inner.schema_version()
+    }
+
+    fn add_user(&self, user: User, password_hash: String) -> BoxFuture<'_, Result<()>> {
+        self.inner.add_user(user, password_hash)
+    }
+
+    fn user(&self, user_id: UserId) -> BoxFuture<'_, Result<Option<User>>> {
+        self.inner.user(user_id)
+    }
+
+    fn user_by_email(&self, email: Email) -> BoxFuture<'_, Result<Option<(User, String)>>> {
+        self.inner.user_by_email(email)
+    }
+
+    fn users(
+        &self,
+        before: Option<(Timestamp, UserId)>,
+        limit: u32,
+    ) -> BoxFuture<'_, Result<Vec<User>>> {
+        self.inner.users(before, limit)
+    }
+
+    fn change_password(
+        &self,
+        user_id: UserId,
+        old_hash: String,
+        new_hash: String,
+    ) -> BoxFuture<'_, Result<Option<i64>>> {
+        self.inner.change_password(user_id, old_hash, new_hash)
+    }
+
+    fn add_session(&self, session: EmotionSession) -> BoxFuture<'_, Result<()>> {
+        self.inner.add_session(session)
+    }
+
+    fn session(
+        &self,
+        user_id: UserId,
+        session_id: SessionId,
+    ) -> BoxFuture<'_, Result<Option<EmotionSession>>> {
+        self.inner.session(user_id, session_id)
+    }
+
+    fn session_exists(&self, session_id: SessionId) -> BoxFuture<'_, Result<bool>> {
+        self.inner.session_exists(session_id)
+    }
+
+    fn sessions(
+        &self,
+        user_id: UserId,
+        before: Option<(Timestamp, SessionId)>,
+        limit: Option<u32>,
+    ) -> BoxFuture<'_, Result<Vec<EmotionSession>>> {
+        self.inner.sessions(user_id, before, limit)
+    }
+
+    fn end_session(
+        &self,
+        user_id: UserId,
+        session_id: SessionId,
+        at: Timestamp,
+    ) -> BoxFuture<'_, Result<Option<EmotionSession>>> {
+        self.inner.end_session(user_id, session_id, at)
+    }
+
+    fn begin_step(&self, begin: BeginStep) -> BoxFuture<'_, Result<Begun>> {
+        Box::pin(async move {
+            let begun = self.inner.begin_step(begin).await;
+            if self.unknown.swap(false, Ordering::SeqCst) {
+                return Err(Error::unavailable("the commit took too long"));
+            }
+            begun
+        })
+    }
+
+    fn checkpoint_step(
+        &self,
+        step_id: StepId,
+        gpt_response: String,
+        lease_until: Timestamp,
+    ) -> BoxFuture<'_, Result<()>> {
+        self.inner
+            .checkpoint_step(step_id, gpt_response, lease_until)
+    }
+
+    fn finish_step(&self, finish: FinishStep) -> BoxFuture<'_, Result<bool>> {
+        self.inner.finish_step(finish)
+    }
+
+    fn forget_step(&self, step_id: StepId) -> BoxFuture<'_, Result<bool>> {
+        self.inner.forget_step(step_id)
+    }
+
+    fn close_orphans(&self, before: Timestamp, at: Timestamp) -> BoxFuture<'_, Result<u64>> {
+        self.inner.close_orphans(before, at)
+    }
+
+    fn step(&self, user_id: UserId, step_id: StepId) -> BoxFuture<'_, Result<Option<EmotionStep>>> {
+        self.inner.step(user_id, step_id)
+    }
+
+    fn find_step(
+        &self,
+        user_id: UserId,
+        session_id: SessionId,
+        message_id: Option<MessageId>,
+    ) -> BoxFuture<'_, Result<Option<EmotionStep>>> {
+        self.inner.find_step(user_id, session_id, message_id)
+    }
+
+    fn steps(
+        &self,
+        user_id: UserId,
+        session_id: SessionId,
+        after: i64,
+        limit: Option<u32>,
+    ) -> BoxFuture<'_, Result<Option<Vec<EmotionStep>>>> {
+        self.inner.steps(user_id, session_id, after, limit)
+    }
+
+    fn briefing(
+        &self,
+        session_id: SessionId,
+        before: i64,
+        limit: u32,
+        prompts: Vec<PromptName>,
+    ) -> BoxFuture<'_, Result<Briefing>> {
+        self.inner.briefing(session_id, before, limit, prompts)
+    }
+
+    fn add_prompt(
+        &self,
+        name: PromptName,
+        body: String,
+        at: Timestamp,
+    ) -> BoxFuture<'_, Result<Prompt>> {
+        self.inner.add_prompt(name, body, at)
+    }
+
+    fn prompt(
+        &self,
+        name: PromptName,
+        version: Option<i64>,
+    ) -> BoxFuture<'_, Result<Option<Prompt>>> {
+        self.inner.prompt(name, version)
+    }
+
+    fn prompt_history(&self, name: PromptName) -> BoxFuture<'_, Result<Vec<Prompt>>> {
+        self.inner.prompt_history(name)
+    }
+
+    fn prompts(&self) -> BoxFuture<'_, Result<Vec<Prompt>>> {
+        self.inner.prompts()
+    }
+
+    fn delete_prompt(&self, name: PromptName) -> BoxFuture<'_, Result<bool>> {
+        self.inner.delete_prompt(name)
+    }
+}

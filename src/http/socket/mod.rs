@@ -268,10 +268,11 @@ async fn news(cursor: Option<&Cursor>, settled_at: Option<Instant>) {
     let Some(cursor) = cursor else {
         return std::future::pending().await;
     };
+    cursor.changed().await;
+    // Slept only when there is something to collect: at reading speed no timer is ever set.
     if let Some(settled_at) = settled_at.filter(|at| *at > Instant::now()) {
         tokio::time::sleep_until(settled_at).await;
     }
-    cursor.changed().await;
 }
 
 fn draining_notice() -> ServerFrame {

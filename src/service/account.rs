@@ -12,6 +12,7 @@ use secrecy::SecretString;
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
+use tokio::sync::broadcast;
 
 /// How long an account's state may be remembered: revocation acts within it.
 pub const FRESH: Duration = Duration::from_secs(3);
@@ -171,6 +172,8 @@ impl App {
             ));
         };
         self.known_users.put(user_id, Standing::Epoch(token_epoch));
+        // Nobody listens when no socket is open.
+        let _ = self.revoked.send(user_id);
         tracing::info!(%user_id, "password changed");
         self.issue(&User {
             token_epoch,
@@ -218,6 +221,11 @@ impl App {
                 "the access token is not valid any more: log in again",
             ))
         }
+    }
+
+    /// Tells whose earlier tokens become void from now on.
+    pub fn revocations(&self) -> broadcast::Receiver<UserId> {
+        self.revoked.subscribe()
     }
 
     /// The account itself.

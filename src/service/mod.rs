@@ -17,14 +17,17 @@ use crate::auth::password::Hasher;
 use crate::auth::token::Tokens;
 use crate::config::Config;
 use crate::domain::safety::Tier;
-use crate::domain::{Clock, Random, Result};
+use crate::domain::{Clock, Random, Result, UserId};
 use crate::llm::ChatModel;
 use crate::safety::{Assessment, Gate, PackError};
 use crate::store::Store;
 use std::sync::{Arc, LazyLock};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, broadcast};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+
+/// Revocations that a socket may have waiting; one that has more looks after its own.
+const REVOCATIONS: usize = 16;
 
 /// What an [`App`] is made of; the tests bring their own clock, model and store.
 pub struct Parts {
@@ -53,6 +56,8 @@ pub struct App {
     clock: Arc<dyn Clock>,
     random: Arc<dyn Random>,
     known_users: account::KnownUsers,
+    /// People whose earlier tokens have just become void, for the sockets that are open.
+    revoked: broadcast::Sender<UserId>,
     live: live::Sessions,
     turns: TaskTracker,
     turn_places: Arc<Semaphore>,
@@ -83,6 +88,7 @@ impl App {
             clock: parts.clock,
             random: parts.random,
             known_users: account::KnownUsers::default(),
+            revoked: broadcast::Sender::new(REVOCATIONS),
             live: live::Sessions::default(),
             turns: TaskTracker::new(),
             draining: CancellationToken::new(),

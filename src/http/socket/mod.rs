@@ -62,6 +62,10 @@ pub(super) struct Socket {
 /// that is faster costs a write every few milliseconds instead of one a token.
 const SETTLE: Duration = Duration::from_millis(5);
 
+/// How long a socket whose token has become void may take to bring a new one: the person who changed
+/// the password has it, somebody else has not (the fault table allows 5 s).
+const RENEWAL: Duration = Duration::from_secs(3);
+
 /// Why a socket is over.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Over {
@@ -161,6 +165,8 @@ impl Socket {
         ping.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let draining = self.app.draining().clone();
         let mut told_draining = false;
+        let mut doubted = None;
+        let mut revocations = self.app.revocations();
         loop {
             let settling = self.settled_at.filter(|at| *at > Instant::now());
             if settling.is_none() {
@@ -180,6 +186,16 @@ impl Socket {
                     self.heard = Instant::now();
                     // Large, and seldom: its state is not kept in every idle socket.
                     Box::pin(self.receive(session_id, message)).await?;
+                }
+                revoked = revocations.recv() => {
+                    // One that missed some does not know whether it was meant.
+                    if !revoked.is_ok_and(|user_id| user_id != self.peer.subject.user_id) {
+                        doubted = Some(Instant::now() + RENEWAL);
+                    }
+                }
+                () = passed(doubted) => {
+                    doubted = None;
+                    self.check_standing().await?;
                 }
                 _ = ping.tick() => Box::pin(self.tick(period)).await?,
                 () = draining.cancelled(), if !told_draining => {}
@@ -259,6 +275,14 @@ impl Socket {
             )),
             _ => Ok(()),
         }
+    }
+}
+
+/// Waits until then; for ever without a time.
+async fn passed(at: Option<Instant>) {
+    match at {
+        Some(at) => tokio::time::sleep_until(at).await,
+        None => std::future::pending().await,
     }
 }
 

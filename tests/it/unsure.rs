@@ -1,4 +1,4 @@
-//! Fault 12: a commit whose outcome nobody learns, because it took too long.
+//! Commits that take long: one whose outcome nobody learns (fault 12), and one that others overtake.
 
 use crate::support::Server;
 use deepme::config::Config;
@@ -10,9 +10,11 @@ use deepme::domain::{Error, Result, SessionId, StepId, Timestamp, UserId};
 use deepme::llm::scripted::answer;
 use deepme::store::sqlite::SqliteStore;
 use deepme::store::{BeginStep, Begun, Briefing, FinishStep, Store};
+use deepme::wire::ws::{ClientFrame, Resume, ServerFrame};
 use futures_util::future::BoxFuture;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use tokio::sync::Semaphore;
 
 #[tokio::test]
 async fn fault_12_words_of_unknown_outcome_block_nothing_and_are_not_doubled() {
@@ -20,6 +22,7 @@ async fn fault_12_words_of_unknown_outcome_block_nothing_and_are_not_doubled() {
     let server = Server::over(dir, Config::default(), None, |inner| {
         Arc::new(Unsure {
             inner,
+            slow: Arc::new(Semaphore::new(1)),
             unknown: AtomicBool::new(true),
         })
     })
@@ -51,8 +54,47 @@ async fn fault_12_words_of_unknown_outcome_block_nothing_and_are_not_doubled() {
     assert_eq!((steps[0].step_order, server.model.asked().len()), (1, 1));
 }
 
+/// A device that asks for the running turn while its words are just being committed hears of it
+/// twice: by the answer to its question and by the news to all. It is told once.
+#[tokio::test]
+async fn a_turn_that_is_asked_for_while_it_begins_is_told_once() {
+    let dir = Arc::new(tempfile::tempdir().unwrap());
+    let slow = Arc::new(Semaphore::new(0));
+    let held = Arc::clone(&slow);
+    let server = Server::over(dir, Config::default(), None, move |inner| {
+        Arc::new(Unsure {
+            inner,
+            slow: held,
+            unknown: AtomicBool::new(false),
+        })
+    })
+    .await;
+    let jiwoo = server.person("jiwoo").await;
+    let (mut phone, session) = jiwoo.connect(None).await;
+    let (mut tablet, _) = jiwoo.connect(Some(session.session_id)).await;
+    server.script(answer(&["네, ", "들어요."]));
+    phone.input("들어줘").await;
+    // Until the words are in the database, and then until the question has surely arrived.
+    while jiwoo.client.steps(session.session_id).await.is_err() {
+        tokio::task::yield_now().await;
+    }
+    tablet.send(&ClientFrame::Resume(Resume::default())).await;
+    for _ in 0..50 {
+        jiwoo.client.health().await.unwrap();
+    }
+    slow.add_permits(1);
+    assert_eq!(tablet.turn().await.text, "네, 들어요.");
+    tablet.send_text(r#"{"ping": 1}"#).await;
+    let next = tablet.frame().await;
+    assert!(matches!(next, ServerFrame::Pong { .. }), "{next:?}");
+    assert_eq!(phone.turn().await.text, "네, 들어요.");
+}
+
+/// A store that stands between the server and its real one.
 pub struct Unsure {
     pub inner: SqliteStore,
+    /// A begin answers when it finds a permit here.
+    pub slow: Arc<Semaphore>,
     /// Whether the next begin is one whose outcome nobody learns.
     pub unknown: AtomicBool,
 }
@@ -128,6 +170,7 @@ impl Store for Unsure {
     fn begin_step(&self, begin: BeginStep) -> BoxFuture<'_, Result<Begun>> {
         Box::pin(async move {
             let begun = self.inner.begin_step(begin).await;
+            drop(self.slow.acquire().await);
             if self.unknown.swap(false, Ordering::SeqCst) {
                 return Err(Error::unavailable("the commit took too long"));
             }

@@ -29,18 +29,18 @@ impl Caller {
     /// A `user_id` in path, query or body must be the asker's own.
     pub(super) fn must_be(self, user_id: Option<UserId>) -> Result<(), Failure> {
         match user_id {
-            Some(user_id) if user_id != self.user_id() => Err(not_yours()),
+            Some(user_id) if user_id != self.user_id() => Err(not_yours().into()),
             _ => Ok(()),
         }
     }
 }
 
-fn not_yours() -> Failure {
+/// The refusal of a `user_id` that is not the asker's.
+pub(super) fn not_yours() -> Error {
     Error::new(
         ErrorCode::Forbidden,
         "this user_id is not the one that you are logged in as",
     )
-    .into()
 }
 
 impl FromRequestParts<Surface> for Caller {

@@ -91,10 +91,7 @@ async fn checked(
         .user_id
         .is_some_and(|id| id.parse() != Ok(subject.user_id))
     {
-        return Err(refuse(Error::new(
-            ErrorCode::Forbidden,
-            "this user_id is not the one that you are logged in as",
-        )));
+        return Err(refuse(extract::not_yours()));
     }
     let every_frame = offers.contains(&SUBPROTOCOL);
     let wanted = match asked.session_id.filter(|id| !id.is_empty()) {

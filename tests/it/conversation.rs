@@ -1,6 +1,6 @@
 //! The main job: somebody says how they feel, and the answer streams back and is stored.
 
-use crate::support::{START, Server};
+use crate::support::{START, Server, held};
 use deepme::client::ConnectOptions;
 use deepme::domain::step::{FinishReason, StepStatus};
 use deepme::llm::Fault;
@@ -130,12 +130,7 @@ async fn a_dropped_socket_does_not_lose_the_turn() {
     let server = Server::start().await;
     let jiwoo = server.person("jiwoo").await;
     let gate = Gate::default();
-    server.script(vec![
-        Act::Say("가나".into()),
-        Act::Wait(gate.clone()),
-        Act::Say("다".into()),
-        Act::End(FinishReason::Stop),
-    ]);
+    server.script(held("가나", &gate, "다"));
     let (mut talk, session) = jiwoo.connect(None).await;
     talk.input("hi").await;
     talk.text("가나").await;
@@ -235,12 +230,7 @@ async fn the_same_message_is_never_answered_twice() {
     let server = Server::start().await;
     let jiwoo = server.person("jiwoo").await;
     let gate = Gate::default();
-    server.script(vec![
-        Act::Say("가".into()),
-        Act::Wait(gate.clone()),
-        Act::Say("나".into()),
-        Act::End(FinishReason::Stop),
-    ]);
+    server.script(held("가", &gate, "나"));
     let (mut talk, session) = jiwoo.connect(None).await;
     talk.message("hi", "m1", None).await;
     talk.text("가").await;
@@ -265,12 +255,7 @@ async fn every_device_of_a_session_sees_its_turns_and_one_speaks_at_a_time() {
     let server = Server::start().await;
     let jiwoo = server.person("jiwoo").await;
     let gate = Gate::default();
-    server.script(vec![
-        Act::Say("가".into()),
-        Act::Wait(gate.clone()),
-        Act::Say("나".into()),
-        Act::End(FinishReason::Stop),
-    ]);
+    server.script(held("가", &gate, "나"));
     let (mut phone, session) = jiwoo.connect(None).await;
     let (mut tablet, _) = jiwoo.connect(Some(session.session_id)).await;
     phone.input("hi").await;
@@ -324,12 +309,7 @@ async fn a_drain_lets_the_turn_finish_and_says_goodbye() {
     let server = Server::start().await;
     let jiwoo = server.person("jiwoo").await;
     let gate = Gate::default();
-    server.script(vec![
-        Act::Say("가".into()),
-        Act::Wait(gate.clone()),
-        Act::Say("나".into()),
-        Act::End(FinishReason::Stop),
-    ]);
+    server.script(held("가", &gate, "나"));
     let (mut talk, _) = jiwoo.connect(None).await;
     let (mut idle, _) = jiwoo.connect(None).await;
     talk.input("hi").await;

@@ -1,6 +1,6 @@
 //! Many at once: what twenty devices, or one impatient client, do to a session.
 
-use crate::support::{PATIENCE, Person, START, Server};
+use crate::support::{PATIENCE, Person, START, Server, held};
 use deepme::domain::step::{FinishReason, MessageId, StepStatus, StepType, UserInput};
 use deepme::domain::{SessionId, StepId};
 use deepme::llm::scripted::{Act, Gate, answer};
@@ -213,12 +213,7 @@ async fn fault_20_a_clock_that_jumps_two_hours_ends_no_running_turn() {
     let server = Server::start().await;
     let jiwoo = server.person("jiwoo").await;
     let gate = Gate::default();
-    server.script(vec![
-        Act::Say("가".into()),
-        Act::Wait(gate.clone()),
-        Act::Say("나".into()),
-        Act::End(FinishReason::Stop),
-    ]);
+    server.script(held("가", &gate, "나"));
     let (mut talk, _) = jiwoo.connect(None).await;
     talk.input("안녕").await;
     talk.text("가").await;

@@ -4,10 +4,11 @@ use deepme::auth::SystemRandom;
 use deepme::auth::keys::Keys;
 use deepme::client::{Client, ConnectOptions, Event, Socket};
 use deepme::config::Config;
+use deepme::domain::step::FinishReason;
 use deepme::domain::time::ManualClock;
 use deepme::domain::{SessionId, Timestamp, UserId};
 use deepme::llm::ChatModel;
-use deepme::llm::scripted::{Act, Scripted};
+use deepme::llm::scripted::{Act, Gate, Scripted};
 use deepme::service::{App, Parts};
 use deepme::store::Store;
 use deepme::store::sqlite::SqliteStore;
@@ -35,6 +36,16 @@ pub struct Server {
     pub dir: Arc<TempDir>,
     pub stop: CancellationToken,
     pub serving: JoinHandle<std::io::Result<()>>,
+}
+
+/// The script of an answer that is held in the middle until `gate` is opened.
+pub fn held(before: &str, gate: &Gate, after: &str) -> Vec<Act> {
+    vec![
+        Act::Say(before.to_owned()),
+        Act::Wait(gate.clone()),
+        Act::Say(after.to_owned()),
+        Act::End(FinishReason::Stop),
+    ]
 }
 
 /// A person with an account.

@@ -8,7 +8,7 @@ use crate::domain::step::{EmotionStep, MessageId, StepType, UserInput};
 use crate::domain::{Error, ErrorCode, SessionId, StepId, prompt};
 use crate::safety::Assessment;
 use crate::service::live::{Cursor, LiveTurn, offset};
-use crate::service::turn::{Found, Said, Say, stored_after, terminal};
+use crate::service::turn::{Found, Said, Say, session_ended, stored_after, terminal};
 use crate::wire::ws::{
     Accepted, Auth, ClientFrame, Ended, ErrorFrame, Renewed, Resume, Resumed, ServerFrame,
     UserMessage, close, token_json,
@@ -284,13 +284,6 @@ fn busy() -> Error {
         "resume it when the running turn has ended",
     )
     .retry_after(1)
-}
-
-fn session_ended() -> Error {
-    Error::new(
-        ErrorCode::SessionEnded,
-        "the session has ended: begin a new one",
-    )
 }
 
 fn resumed(step_id: StepId, from: u64, status: crate::domain::step::StepStatus) -> ServerFrame {

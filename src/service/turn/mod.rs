@@ -157,10 +157,7 @@ impl App {
                 .retry_after(1));
             }
             Begun::Ended => {
-                return Err(Error::new(
-                    ErrorCode::SessionEnded,
-                    "the session has ended: begin a new one",
-                ));
+                return Err(session_ended());
             }
             Begun::NoSession => return Err(Error::not_found("session")),
         };
@@ -361,11 +358,14 @@ impl App {
             }
         }
     }
+}
 
-    /// How many turns are running.
-    pub fn running_turns(&self) -> usize {
-        self.turns.len()
-    }
+/// The refusal of words for a session that takes none any more.
+pub fn session_ended() -> Error {
+    Error::new(
+        ErrorCode::SessionEnded,
+        "the session has ended: begin a new one",
+    )
 }
 
 /// Whether the words of a refused [`App::say`] are stored: where the database did not answer nobody

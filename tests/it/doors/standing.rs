@@ -1,9 +1,8 @@
 //! Whether a credential still stands: password changes, expiry and renewal on open sockets.
 
-use crate::support::{PASSWORD, Person, Server, Talk};
+use crate::support::{PASSWORD, Person, Server, Talk, held};
 use deepme::client::ConnectOptions;
-use deepme::domain::step::FinishReason;
-use deepme::llm::scripted::{Act, Gate, answer};
+use deepme::llm::scripted::{Gate, answer};
 use deepme::wire::ws::ServerFrame;
 use serde_json::json;
 use std::time::Duration;
@@ -208,12 +207,7 @@ async fn fault_23_a_turn_that_runs_when_the_token_expires_is_finished() {
     let server = Server::start().await;
     let jiwoo = server.person("jiwoo").await;
     let gate = Gate::default();
-    server.script(vec![
-        Act::Say("가".into()),
-        Act::Wait(gate.clone()),
-        Act::Say("나".into()),
-        Act::End(FinishReason::Stop),
-    ]);
+    server.script(held("가", &gate, "나"));
     let (mut talk, _) = jiwoo.connect(None).await;
     talk.input("안녕").await;
     talk.text("가").await;

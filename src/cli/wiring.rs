@@ -68,7 +68,7 @@ pub(super) fn database_file(config: &Config) -> Result<PathBuf> {
             "database.url must be sqlite://PATH, such as sqlite://data/deepme.db",
         )
     };
-    Ok(sqlite::path_of(&config.database.url).ok_or_else(wrong)?)
+    Ok(sqlite::path_of(config.database.url.expose()).ok_or_else(wrong)?)
 }
 
 /// Models in the order in which they are asked.

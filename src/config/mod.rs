@@ -4,9 +4,11 @@
 //! reads the environment. Invariant: an unknown key is an error that names it, and a secret shows
 //! as `***` wherever a config is printed.
 
+mod database_url;
 mod overlay;
 mod sections;
 
+pub use database_url::DatabaseUrl;
 pub use sections::{
     Auth, ClientPrompts, Database, Limits, Llm, Log, LogFormat, Model, PromptLanguage, Prompts,
     Safety, Secret, Server,
@@ -182,6 +184,9 @@ impl Config {
             ("limits.body_bytes", self.limits.body_bytes as u64),
             ("limits.connections", self.limits.connections as u64),
             ("limits.turns", self.limits.turns as u64),
+            ("database.connections", u64::from(self.database.connections)),
+            ("database.connect_seconds", self.database.connect_seconds),
+            ("database.answer_seconds", self.database.answer_seconds),
         ];
         for (key, value) in positive {
             if value == 0 {

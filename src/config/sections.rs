@@ -2,6 +2,7 @@
 //!
 //! Invariant: every key has a default that serves a stranger, and a unit in its name or its comment.
 
+use super::DatabaseUrl;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -38,14 +39,26 @@ impl Default for Server {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Database {
-    /// `sqlite://relative/path` or `sqlite:///absolute/path`.
-    pub url: String,
+    /// `sqlite://relative/path`, `sqlite:///absolute/path` or `postgres://user@host/database`.
+    pub url: DatabaseUrl,
+    /// A file with the password for PostgreSQL, instead of one in the URL.
+    pub password_file: PathBuf,
+    /// PostgreSQL: most connections at once for statements; one more listens for news.
+    pub connections: u32,
+    /// PostgreSQL: seconds that opening a connection may take.
+    pub connect_seconds: u64,
+    /// PostgreSQL: seconds that an answer may take, the wait for a connection included.
+    pub answer_seconds: u64,
 }
 
 impl Default for Database {
     fn default() -> Self {
         Self {
-            url: "sqlite://data/deepme.db".to_owned(),
+            url: DatabaseUrl::new("sqlite://data/deepme.db"),
+            password_file: PathBuf::new(),
+            connections: 16,
+            connect_seconds: 2,
+            answer_seconds: 3,
         }
     }
 }

@@ -42,6 +42,17 @@ pub struct Labels {
 pub const LABEL_MAX: usize = 4096;
 
 impl Labels {
+    /// Each label with its name.
+    pub fn fields(&self) -> [(&'static str, Option<&str>); 5] {
+        [
+            ("emotion_label", self.emotion_label.as_deref()),
+            ("topic", self.topic.as_deref()),
+            ("trigger_summary", self.trigger_summary.as_deref()),
+            ("insight_summary", self.insight_summary.as_deref()),
+            ("insight_tag", self.insight_tag.as_deref()),
+        ]
+    }
+
     /// Checks each given label; blank ones count as absent.
     pub fn parse(self) -> Result<Self> {
         let check = |field, value: Option<String>| match value {

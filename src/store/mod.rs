@@ -8,22 +8,37 @@
 
 pub mod sqlite;
 
+use crate::domain::news::News;
 use crate::domain::prompt::{Prompt, PromptName};
 use crate::domain::session::EmotionSession;
 use crate::domain::step::{EmotionStep, FinishReason, MessageId, StepStatus, StepType};
 use crate::domain::transcript::Exchange;
 use crate::domain::user::{Email, User};
-use crate::domain::{Result, SessionId, StepId, Timestamp, UserId};
+use crate::domain::{Error, Result, SessionId, StepId, Timestamp, UserId};
 use futures_util::future::BoxFuture;
+use tokio::sync::broadcast;
 
 /// The schema version that this program works with.
-pub const SCHEMA_VERSION: i64 = 1;
+pub const SCHEMA_VERSION: i64 = 2;
+
+/// Where the schema of a database stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SchemaState {
+    /// The version of the database; 0 when it is empty.
+    pub current: i64,
+    /// The version that this program works with.
+    pub wanted: i64,
+}
 
 /// The documented contract of a database. Every method may also fail with `unavailable` when the
-/// database cannot be reached or does not answer in time, and with `internal` on a defect.
+/// database cannot be reached or does not answer in time, with `invalid_input` when a text holds the
+/// NUL character, which not every database can store, and with `internal` on a defect.
 pub trait Store: Send + Sync + 'static {
     /// The schema version of the database, read from it.
     fn schema_version(&self) -> BoxFuture<'_, Result<i64>>;
+
+    /// Records the fingerprint of the servers' keys unless one is recorded; the one that is.
+    fn claim_keys(&self, fingerprint: String) -> BoxFuture<'_, Result<String>>;
 
     /// Adds an account; `email_taken` when the address has one.
     fn add_user(&self, user: User, password_hash: String) -> BoxFuture<'_, Result<()>>;
@@ -60,9 +75,6 @@ pub trait Store: Send + Sync + 'static {
         session_id: SessionId,
     ) -> BoxFuture<'_, Result<Option<EmotionSession>>>;
 
-    /// Whether anybody has a session with this id.
-    fn session_exists(&self, session_id: SessionId) -> BoxFuture<'_, Result<bool>>;
-
     /// The user's sessions, newest first, at most `limit`, those before `before` in that order.
     fn sessions(
         &self,
@@ -91,7 +103,8 @@ pub trait Store: Send + Sync + 'static {
         lease_until: Timestamp,
     ) -> BoxFuture<'_, Result<()>>;
 
-    /// Closes a pending step with its answer; `false` when it was not pending any more.
+    /// Closes a step with its answer: a pending one, or one that was closed as interrupted, because
+    /// who took its turn for dead knows less than who ran it. `false` when it has another end.
     fn finish_step(&self, finish: FinishStep) -> BoxFuture<'_, Result<bool>>;
 
     /// Forgets a pending step that was never acknowledged; `false` when there is none.
@@ -155,6 +168,25 @@ pub trait Store: Send + Sync + 'static {
 
     /// Forgets every version of a prompt; `false` when there was none.
     fn delete_prompt(&self, name: PromptName) -> BoxFuture<'_, Result<bool>>;
+}
+
+/// A text as every backend can store it; `invalid_input` when it holds the NUL character.
+fn storable(field: &'static str, text: &str) -> Result<()> {
+    if text.contains('\0') {
+        Err(Error::invalid(field, "must not contain the NUL character"))
+    } else {
+        Ok(())
+    }
+}
+
+/// How the instances on one database tell each other what happens. Best effort: what gets lost is
+/// found by looking into the database.
+pub trait Bulletin: Send + Sync + 'static {
+    /// Tells the other instances. Never waits; loses the news when too many are waiting.
+    fn post(&self, news: News);
+
+    /// What the others tell from now on, [`News::Missed`] where some of it may be lost.
+    fn listen(&self) -> broadcast::Receiver<News>;
 }
 
 /// What starts a step.

@@ -68,6 +68,7 @@ macro_rules! every_case {
         contract! { $backend, $new;
             accounts:
                 the_schema_is_the_one_this_program_works_with,
+                the_keys_of_the_first_who_claims_them_stand,
                 an_account_is_found_as_it_was_made,
                 an_address_has_one_account_whatever_its_case,
                 twenty_racers_for_an_address_make_one_account,
@@ -90,7 +91,8 @@ macro_rules! every_case {
                 message_ids_belong_to_their_session,
                 a_step_is_found_by_its_owner_only,
                 steps_are_listed_by_order_and_pages,
-                a_briefing_is_the_newest_exchanges_before_the_step_oldest_first;
+                a_briefing_is_the_newest_exchanges_before_the_step_oldest_first,
+                text_with_nul_is_refused_and_nothing_of_it_is_kept;
             turns:
                 of_twenty_that_begin_at_once_one_starts,
                 of_twenty_with_one_message_id_one_starts_and_the_rest_find_it,
@@ -98,6 +100,7 @@ macro_rules! every_case {
                 of_twenty_that_make_the_same_reserved_session_one_starts,
                 a_checkpoint_counts_only_while_pending,
                 a_step_is_finished_once,
+                who_ran_a_turn_knows_its_end_better_than_who_took_it_for_dead,
                 of_twenty_that_finish_one_counts,
                 every_end_is_kept_as_it_was,
                 a_step_is_forgotten_only_while_it_is_pending,

@@ -145,8 +145,8 @@ impl Store for Unsure {
         self.inner.session(user_id, session_id)
     }
 
-    fn session_exists(&self, session_id: SessionId) -> BoxFuture<'_, Result<bool>> {
-        self.inner.session_exists(session_id)
+    fn claim_keys(&self, fingerprint: String) -> BoxFuture<'_, Result<String>> {
+        self.inner.claim_keys(fingerprint)
     }
 
     fn sessions(

@@ -5,6 +5,7 @@
 
 use super::failed;
 use crate::domain::{Error, ErrorCode, Result, Timestamp};
+use crate::store::SchemaState;
 use rusqlite::{Connection, TransactionBehavior};
 use std::path::{Path, PathBuf};
 
@@ -20,29 +21,27 @@ pub struct Migration {
 }
 
 /// All of them, by version from 1 without gaps.
-pub(super) const MIGRATIONS: &[Migration] = &[Migration {
-    version: 1,
-    name: "init",
-    sql: include_str!("../migrations/sqlite/0001_init.sql"),
-}];
-
-/// Where a schema stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct State {
-    /// The version of the file; 0 when it is empty.
-    pub current: i64,
-    /// The version that this program works with.
-    pub wanted: i64,
-}
+pub(super) const MIGRATIONS: &[Migration] = &[
+    Migration {
+        version: 1,
+        name: "init",
+        sql: include_str!("../migrations/sqlite/0001_init.sql"),
+    },
+    Migration {
+        version: 2,
+        name: "meta",
+        sql: include_str!("../migrations/sqlite/0002_meta.sql"),
+    },
+];
 
 /// Backups of earlier versions that are kept beside the file.
 const KEEP: usize = 3;
 
-pub(super) fn state(connection: &Connection) -> Result<State> {
+pub(super) fn state(connection: &Connection) -> Result<SchemaState> {
     let current = connection
         .pragma_query_value(None, "user_version", |row| row.get(0))
         .map_err(failed)?;
-    Ok(State {
+    Ok(SchemaState {
         current,
         wanted: MIGRATIONS.last().map_or(0, |m| m.version),
     })
@@ -153,16 +152,18 @@ fn backups(path: &Path, name: &str) -> Vec<PathBuf> {
 mod tests {
     use super::*;
 
-    const TWO: Migration = Migration {
-        version: 2,
-        name: "two",
-        sql: "CREATE TABLE two (x INTEGER) STRICT",
-    };
-    const BROKEN: Migration = Migration {
-        version: 2,
-        name: "broken",
-        sql: "CREATE TABLE two (x INTEGER) STRICT; SELECT nonsense",
-    };
+    /// The version after the newest.
+    const NEXT: i64 = crate::store::SCHEMA_VERSION + 1;
+
+    /// All migrations and one more.
+    fn and_then(sql: &'static str) -> Vec<Migration> {
+        let next = Migration {
+            version: NEXT,
+            name: "next",
+            sql,
+        };
+        MIGRATIONS.iter().copied().chain([next]).collect()
+    }
 
     fn file() -> (tempfile::TempDir, PathBuf, Connection) {
         let dir = tempfile::tempdir().unwrap();
@@ -189,15 +190,16 @@ mod tests {
             &mut connection,
             &path,
             Timestamp::from_micros(9),
-            &[MIGRATIONS[0], TWO],
+            &and_then("CREATE TABLE next (x INTEGER) STRICT"),
         )
         .unwrap();
-        assert_eq!(state(&connection).unwrap().current, 2);
-        let backup = Connection::open(path.with_file_name("t.db.v1-9.bak")).unwrap();
+        assert_eq!(state(&connection).unwrap().current, NEXT);
+        let backup = format!("t.db.v{}-9.bak", NEXT - 1);
+        let backup = Connection::open(path.with_file_name(backup)).unwrap();
         let kept: i64 = backup
             .query_row("SELECT count(*) FROM prompts", [], |r| r.get(0))
             .unwrap();
-        assert_eq!((kept, state(&backup).unwrap().current), (1, 1));
+        assert_eq!((kept, state(&backup).unwrap().current), (1, NEXT - 1));
     }
 
     #[test]
@@ -208,12 +210,12 @@ mod tests {
                 &mut connection,
                 &path,
                 Timestamp::from_micros(9),
-                &[MIGRATIONS[0], BROKEN]
+                &and_then("CREATE TABLE next (x INTEGER) STRICT; SELECT nonsense")
             )
             .is_err()
         );
-        assert_eq!(state(&connection).unwrap().current, 1);
-        assert!(connection.prepare("SELECT * FROM two").is_err());
+        assert_eq!(state(&connection).unwrap().current, NEXT - 1);
+        assert!(connection.prepare("SELECT * FROM next").is_err());
     }
 
     #[test]

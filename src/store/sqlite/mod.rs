@@ -4,6 +4,7 @@
 //! commit is synced to disk before it is acknowledged (`synchronous = FULL`), foreign keys hold,
 //! and the file is readable by its owner only.
 
+mod meta;
 mod migrate;
 mod prompts;
 mod sessions;
@@ -11,7 +12,7 @@ mod steps;
 mod users;
 mod worker;
 
-use super::{BeginStep, Begun, Briefing, FinishStep, Store};
+use super::{BeginStep, Begun, Briefing, FinishStep, SchemaState, Store};
 use crate::domain::prompt::{Prompt, PromptName};
 use crate::domain::session::EmotionSession;
 use crate::domain::step::{EmotionStep, MessageId};
@@ -22,7 +23,7 @@ use rusqlite::{Connection, OpenFlags};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-pub use migrate::{Migration, State};
+pub use migrate::Migration;
 
 /// How long a connection waits for another process's lock (a CLI command beside the server).
 const BUSY: Duration = Duration::from_millis(2500);
@@ -57,9 +58,9 @@ impl SqliteStore {
     }
 
     /// What the schema of the file at `path` is, without changing it.
-    pub fn state(path: &Path) -> Result<State> {
+    pub fn state(path: &Path) -> Result<SchemaState> {
         if !path.exists() {
-            return Ok(State {
+            return Ok(SchemaState {
                 current: 0,
                 wanted: super::SCHEMA_VERSION,
             });
@@ -179,6 +180,13 @@ impl Store for SqliteStore {
         )
     }
 
+    fn claim_keys(&self, fingerprint: String) -> BoxFuture<'_, Result<String>> {
+        Box::pin(
+            self.workers
+                .write(move |c| meta::claim_keys(c, &fingerprint)),
+        )
+    }
+
     fn add_user(&self, user: User, password_hash: String) -> BoxFuture<'_, Result<()>> {
         Box::pin(
             self.workers
@@ -227,10 +235,6 @@ impl Store for SqliteStore {
             self.workers
                 .read(move |c| sessions::get(c, user_id, session_id)),
         )
-    }
-
-    fn session_exists(&self, session_id: SessionId) -> BoxFuture<'_, Result<bool>> {
-        Box::pin(self.workers.read(move |c| sessions::exists(c, session_id)))
     }
 
     fn sessions(

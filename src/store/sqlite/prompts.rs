@@ -3,6 +3,7 @@
 use super::{corrupt, failed, time};
 use crate::domain::prompt::{Prompt, PromptName};
 use crate::domain::{Result, Timestamp};
+use crate::store::storable;
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
 fn prompt(row: &Row<'_>) -> rusqlite::Result<Prompt> {
@@ -16,6 +17,7 @@ fn prompt(row: &Row<'_>) -> rusqlite::Result<Prompt> {
 }
 
 pub(super) fn add(c: &Connection, name: PromptName, body: String, at: Timestamp) -> Result<Prompt> {
+    storable("body", &body)?;
     let owner = match name {
         PromptName::Personal(user_id) => Some(user_id.0.into_bytes()),
         PromptName::System(_) => None,

@@ -3,6 +3,7 @@
 use super::{failed, optional_time, time, uuid};
 use crate::domain::session::{EmotionSession, Labels};
 use crate::domain::{Result, SessionId, Timestamp, UserId};
+use crate::store::storable;
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
 const COLUMNS: &str = "session_id, user_id, emotion_label, topic, trigger_summary, \
@@ -25,6 +26,9 @@ fn session(row: &Row<'_>) -> rusqlite::Result<EmotionSession> {
 }
 
 pub(super) fn add(c: &Connection, session: &EmotionSession) -> Result<()> {
+    for (field, text) in session.labels.fields() {
+        storable(field, text.unwrap_or_default())?;
+    }
     c.prepare_cached(&format!(
         "INSERT INTO sessions ({COLUMNS}) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)"
     ))
@@ -58,12 +62,6 @@ pub(super) fn get(
             .optional()
     })
     .map_err(failed)
-}
-
-pub(super) fn exists(c: &Connection, session_id: SessionId) -> Result<bool> {
-    c.prepare_cached("SELECT 1 FROM sessions WHERE session_id = ?1")
-        .and_then(|mut s| s.exists([session_id.0.as_bytes()]))
-        .map_err(failed)
 }
 
 pub(super) fn list(

@@ -4,7 +4,7 @@ use super::{corrupt, failed, time, uuid};
 use crate::domain::step::{EmotionStep, FinishReason, MessageId, StepStatus, StepType};
 use crate::domain::transcript::Exchange;
 use crate::domain::{Result, SessionId, StepId, Timestamp, UserId};
-use crate::store::{BeginStep, Begun, FinishStep};
+use crate::store::{BeginStep, Begun, FinishStep, storable};
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
 const COLUMNS: &str = "t.step_id, t.session_id, t.step_order, t.step_type, t.user_input, t.gpt_response, \
@@ -35,6 +35,7 @@ fn step(row: &Row<'_>) -> rusqlite::Result<EmotionStep> {
 }
 
 pub(super) fn begin(c: &Connection, begin: &BeginStep) -> Result<Begun> {
+    storable("user_input", &begin.user_input)?;
     let session = begin.session_id.0.as_bytes();
     let user = begin.user_id.0.as_bytes();
     let found: Option<(bool, Option<i64>)> = c
@@ -111,6 +112,7 @@ pub(super) fn checkpoint(
     gpt_response: &str,
     lease_until: Timestamp,
 ) -> Result<()> {
+    storable("gpt_response", gpt_response)?;
     c.prepare_cached("UPDATE steps SET gpt_response = ?2, lease_until = ?3 WHERE step_id = ?1 AND status = 'pending'")
         .and_then(|mut s| s.execute(params![step_id.0.as_bytes(), gpt_response, lease_until.as_micros()]))
         .map_err(failed)?;
@@ -118,10 +120,11 @@ pub(super) fn checkpoint(
 }
 
 pub(super) fn finish(c: &Connection, finish: &FinishStep) -> Result<bool> {
+    storable("gpt_response", &finish.gpt_response)?;
     c.prepare_cached(
         "UPDATE steps SET gpt_response = ?2, status = ?3, finish_reason = ?4, model = ?5,
                 prompt_version = ?6, output_tokens = ?7, finished_at = ?8, lease_until = NULL
-         WHERE step_id = ?1 AND status = 'pending'",
+         WHERE step_id = ?1 AND status IN ('pending', 'interrupted')",
     )
     .and_then(|mut s| {
         s.execute(params![

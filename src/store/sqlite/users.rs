@@ -3,6 +3,7 @@
 use super::{failed, optional_time, time, uuid};
 use crate::domain::user::{Email, User};
 use crate::domain::{Error, ErrorCode, Result, Timestamp, UserId};
+use crate::store::storable;
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
 const COLUMNS: &str = "user_id, name, email, token_epoch, disabled_at, created_at";
@@ -19,6 +20,7 @@ fn user(row: &Row<'_>) -> rusqlite::Result<User> {
 }
 
 pub(super) fn add(c: &Connection, user: &User, password_hash: &str) -> Result<()> {
+    storable("name", &user.name)?;
     let added = c
         .prepare_cached(
             "INSERT INTO users (user_id, name, email, token_epoch, disabled_at, created_at, password_hash)

@@ -13,6 +13,22 @@ pub async fn the_schema_is_the_one_this_program_works_with(backend: &dyn Backend
     assert_eq!(store.schema_version().await.unwrap(), SCHEMA_VERSION);
 }
 
+pub async fn the_keys_of_the_first_who_claims_them_stand(backend: &dyn Backend) {
+    let stores = [backend.open().await, backend.open().await];
+    let claiming = (0..20).map(|n| stores[n % 2].claim_keys(format!("{n}")));
+    let claimed: Vec<String> = join_all(claiming)
+        .await
+        .into_iter()
+        .map(Result::unwrap)
+        .collect();
+    assert!(
+        claimed.iter().all(|keys| *keys == claimed[0]),
+        "{claimed:?}"
+    );
+    let again = stores[0].claim_keys("other".to_owned()).await.unwrap();
+    assert_eq!(again, claimed[0]);
+}
+
 pub async fn an_account_is_found_as_it_was_made(backend: &dyn Backend) {
     let store = backend.open().await;
     let mut made = user(1);

@@ -1,10 +1,10 @@
 //! Steps: the person's words, stored under their place, and found again by their owner only.
 
-use super::{Backend, at, finished, message, person, talk, turn, words};
+use super::{Backend, at, finished, message, person, session_of, talk, turn, user, words};
 use deepme::domain::prompt::{Language, PromptName};
 use deepme::domain::step::{EmotionStep, StepStatus, StepType};
 use deepme::domain::transcript::Exchange;
-use deepme::domain::{SessionId, StepId, UserId};
+use deepme::domain::{ErrorCode, SessionId, StepId, UserId};
 use deepme::store::{Begun, Store};
 use uuid::Uuid;
 
@@ -95,7 +95,7 @@ pub async fn a_reserved_session_is_made_by_its_first_words(backend: &dyn Backend
     let session = SessionId(Uuid::from_u128(50));
     let unreserved = store.begin_step(words(me, session, "a")).await.unwrap();
     assert_eq!(unreserved, Begun::NoSession);
-    assert!(!store.session_exists(session).await.unwrap());
+    assert_eq!(store.session(me, session).await.unwrap(), None);
     let mut begin = words(me, session, "a");
     begin.new_session = true;
     begin.at = at(3);
@@ -120,7 +120,8 @@ pub async fn a_reserved_session_is_made_by_its_first_words(backend: &dyn Backend
     let mut begin = words(UserId(Uuid::from_u128(9)), other, "a");
     begin.new_session = true;
     assert_eq!(store.begin_step(begin).await.unwrap(), Begun::NoSession);
-    assert!(!store.session_exists(other).await.unwrap());
+    let nobody = UserId(Uuid::from_u128(9));
+    assert_eq!(store.session(nobody, other).await.unwrap(), None);
 }
 
 pub async fn a_session_of_somebody_else_takes_no_words(backend: &dyn Backend) {
@@ -332,4 +333,38 @@ pub async fn a_briefing_is_the_newest_exchanges_before_the_step_oldest_first(
     assert_eq!(briefing(5, 0).await.unwrap().history, []);
     let none = store.briefing(session, 5, 1, Vec::new()).await.unwrap();
     assert_eq!((none.history, none.prompts.len()), (vec![exchange(4)], 0));
+}
+
+pub async fn text_with_nul_is_refused_and_nothing_of_it_is_kept(backend: &dyn Backend) {
+    let store = backend.open().await;
+    let (me, session) = talk(&*store, 1).await;
+    let refused = |error: deepme::domain::Error| {
+        assert_eq!(error.code(), ErrorCode::InvalidInput);
+        error.field().unwrap()
+    };
+    let begun = store.begin_step(words(me, session, "a\0b")).await;
+    assert_eq!(refused(begun.unwrap_err()), "user_input");
+    assert_eq!(all(&*store, me, session).await, []);
+    let begin = words(me, session, "a");
+    let id = begin.step_id;
+    store.begin_step(begin).await.unwrap();
+    let partial = store.checkpoint_step(id, "\0".into(), at(99)).await;
+    assert_eq!(refused(partial.unwrap_err()), "gpt_response");
+    let end = store.finish_step(finished(id, "끝\0")).await;
+    assert_eq!(refused(end.unwrap_err()), "gpt_response");
+    assert_eq!(all(&*store, me, session).await[0].gpt_response, "");
+    let mut labelled = session_of(me, 7);
+    labelled.labels.topic = Some("\0".to_owned());
+    let added = store.add_session(labelled).await;
+    assert_eq!(refused(added.unwrap_err()), "topic");
+    let mut odd = user(2);
+    odd.name.push('\0');
+    let added = store.add_user(odd, "hash".into()).await;
+    assert_eq!(refused(added.unwrap_err()), "name");
+    let name = PromptName::Personal(me);
+    let added = store.add_prompt(name, "a\0".into(), at(1)).await;
+    assert_eq!(refused(added.unwrap_err()), "body");
+    assert_eq!(store.prompts().await.unwrap(), []);
+    // A refusal spoils nothing for who comes next.
+    assert!(store.finish_step(finished(id, "끝")).await.unwrap());
 }

@@ -159,6 +159,30 @@ pub async fn a_step_is_finished_once(backend: &dyn Backend) {
     assert!(!store.finish_step(nobody).await.unwrap());
 }
 
+pub async fn who_ran_a_turn_knows_its_end_better_than_who_took_it_for_dead(backend: &dyn Backend) {
+    let store = backend.open().await;
+    let (me, session) = talk(&*store, 1).await;
+    let begin = words(me, session, "a");
+    let id = begin.step_id;
+    store.begin_step(begin).await.unwrap();
+    assert_eq!(store.close_orphans(at(61), at(61)).await.unwrap(), 1);
+    // The session has gone on meanwhile: a late end opens nothing again.
+    turn(&*store, me, session, "b", "c").await;
+    assert!(
+        store
+            .finish_step(finished(id, "끝까지 한 말"))
+            .await
+            .unwrap()
+    );
+    let step = store.step(me, id).await.unwrap().unwrap();
+    assert_eq!(
+        (step.gpt_response.as_str(), step.status),
+        ("끝까지 한 말", StepStatus::Complete)
+    );
+    assert!(!store.finish_step(finished(id, "또")).await.unwrap());
+    turn(&*store, me, session, "d", "e").await;
+}
+
 pub async fn of_twenty_that_finish_one_counts(backend: &dyn Backend) {
     let stores = [backend.open().await, backend.open().await];
     let (me, session) = talk(&*stores[0], 1).await;
@@ -271,13 +295,7 @@ pub async fn orphans_are_closed_by_their_lease_and_keep_what_they_have(backend: 
     assert_eq!(step.finish_reason, None);
     let step = store.step(you, alive).await.unwrap().unwrap();
     assert_eq!(step.status, StepStatus::Pending);
-    // The session is free, and who was thought dead does not write over it.
-    assert!(
-        !store
-            .finish_step(finished(orphan, "늦은 답"))
-            .await
-            .unwrap()
-    );
+    // The session is free.
     turn(&*store, me, old, "b", "c").await;
     let step = store.step(me, orphan).await.unwrap().unwrap();
     assert_eq!(step.gpt_response, "반");

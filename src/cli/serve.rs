@@ -77,7 +77,7 @@ impl Server {
         });
         let (app, lock) = opened.await.map_err(Error::internal)??;
         // The lock says that nobody else can be running a turn.
-        app.close_orphans(true).await?;
+        app.close_all_orphans().await?;
         let schema = app.schema_version().await?;
         let greeting = format!(
             "deepme {} on http://{address} (API description at http://{address}/docs)\n\

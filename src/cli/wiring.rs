@@ -108,6 +108,7 @@ pub(super) fn app(
     Ok(App::new(Parts {
         config,
         store,
+        bulletin: None,
         models,
         keys,
         clock,

@@ -6,6 +6,7 @@
 
 use super::App;
 use crate::auth::token::Subject;
+use crate::domain::news::News;
 use crate::domain::user::{self, Email, NewPassword, User};
 use crate::domain::{Error, ErrorCode, Result, Timestamp, UserId};
 use secrecy::SecretString;
@@ -28,6 +29,15 @@ pub struct Login {
     pub access_token: String,
     /// How long it holds.
     pub expires_in: Duration,
+}
+
+/// Whose tokens have become void.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Revoked {
+    /// Those of this account.
+    Of(UserId),
+    /// Perhaps anybody's: news were lost.
+    Perhaps,
 }
 
 /// Whose tokens an account accepts.
@@ -66,6 +76,16 @@ impl KnownUsers {
         // What was read before a change must not outlive it.
         if !newer {
             known.insert(user_id, (standing, Instant::now()));
+        }
+    }
+}
+
+impl KnownUsers {
+    fn forget(&self, user_id: Option<UserId>) {
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match user_id {
+            Some(user_id) => drop(known.remove(&user_id)),
+            None => known.clear(),
         }
     }
 }
@@ -172,8 +192,8 @@ impl App {
             ));
         };
         self.known_users.put(user_id, Standing::Epoch(token_epoch));
-        // Nobody listens when no socket is open.
-        let _ = self.revoked.send(user_id);
+        self.revoke_here(Revoked::Of(user_id));
+        self.post(News::Revoked(user_id));
         tracing::info!(%user_id, "password changed");
         self.issue(&User {
             token_epoch,
@@ -223,8 +243,23 @@ impl App {
         }
     }
 
+    /// Tells the sockets here that tokens have become void.
+    pub(super) fn revoke_here(&self, revoked: Revoked) {
+        // Nobody listens when no socket is open.
+        let _ = self.revoked.send(revoked);
+    }
+
+    /// Another instance has made tokens void: what is remembered of them counts no more.
+    pub(super) fn revoked_elsewhere(&self, revoked: Revoked) {
+        match revoked {
+            Revoked::Of(user_id) => self.known_users.forget(Some(user_id)),
+            Revoked::Perhaps => self.known_users.forget(None),
+        }
+        self.revoke_here(revoked);
+    }
+
     /// Tells whose earlier tokens become void from now on.
-    pub fn revocations(&self) -> broadcast::Receiver<UserId> {
+    pub fn revocations(&self) -> broadcast::Receiver<Revoked> {
         self.revoked.subscribe()
     }
 

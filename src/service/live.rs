@@ -1,20 +1,26 @@
 //! Turns while they run, and who watches them.
 //!
 //! Owns [`LiveTurn`], the answer as it grows, [`Cursor`], one reader's place in it, and
-//! [`Sessions`], which tells the sockets of a session about its next turn. Called by the turn that
-//! writes and the sockets that read. Invariants: the answer only grows; a reader is only an offset,
-//! so a slow one costs nothing but its place and gets merged tokens; a turn has exactly one end.
+//! [`sessions`], which tells the sockets of a session about its next turn. Called by the turn that
+//! writes, or that copies what another instance writes, and by the sockets that read. Invariants:
+//! the answer only grows; a reader is only an offset, so a slow one costs nothing but its place and
+//! gets merged tokens; a turn has exactly one end.
+
+pub(super) mod sessions;
+
+pub use sessions::Subscription;
 
 use crate::domain::step::MessageId;
 use crate::domain::{SessionId, StepId, Timestamp, UserId};
 use crate::wire::ws::{Accepted, RunningTurn, ServerFrame};
-use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use tokio::sync::{Mutex as AsyncMutex, Notify, OwnedMutexGuard, broadcast};
+use std::time::Duration;
+use tokio::sync::Notify;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-/// Turns that a socket may have waiting before it counts as lost.
-const TURNS_BEHIND: usize = 4;
+/// How long another instance's word that somebody there reads along holds.
+const WATCHED: Duration = Duration::from_secs(10);
 
 /// A turn from the commit of its words to the commit of its answer.
 #[derive(Debug)]
@@ -33,9 +39,14 @@ pub struct LiveTurn {
     pub user_input: String,
     /// When they were stored.
     pub created_at: Timestamp,
+    /// Whether another instance runs it: then this is a copy of what is stored.
+    pub elsewhere: bool,
     log: Mutex<Log>,
     changed: Notify,
     stop: CancellationToken,
+    /// For who stores what there is, or copies what is stored: now is a good time.
+    nudged: Notify,
+    watched: Mutex<Option<Instant>>,
 }
 
 #[derive(Debug, Default)]
@@ -67,7 +78,7 @@ pub struct Started {
 }
 
 impl LiveTurn {
-    fn new(started: Started) -> Self {
+    fn new(started: Started, elsewhere: bool) -> Self {
         let Started {
             step_id,
             session_id,
@@ -85,9 +96,12 @@ impl LiveTurn {
             message_id,
             user_input,
             created_at,
+            elsewhere,
             log: Mutex::default(),
             changed: Notify::new(),
             stop: CancellationToken::new(),
+            nudged: Notify::new(),
+            watched: Mutex::default(),
         }
     }
 
@@ -134,8 +148,64 @@ impl LiveTurn {
     }
 
     /// Asks the turn to end with what it has.
-    pub fn stop(&self) {
+    pub(super) fn stop(&self) {
         self.stop.cancel();
+    }
+
+    /// Says that there may be something to store, or to copy.
+    pub(super) fn nudge(&self) {
+        self.nudged.notify_one();
+    }
+
+    /// Fires once after one or more calls of [`Self::nudge`].
+    pub(super) async fn nudged(&self) {
+        self.nudged.notified().await;
+    }
+
+    /// Somebody on another instance reads along.
+    pub(super) fn watch(&self) {
+        let mut watched = self.watched.lock().unwrap_or_else(PoisonError::into_inner);
+        *watched = Some(Instant::now() + WATCHED);
+        drop(watched);
+        self.nudge();
+    }
+
+    /// Whether somebody on another instance reads along, or did lately.
+    pub(super) fn watched(&self) -> bool {
+        let watched = *self.watched.lock().unwrap_or_else(PoisonError::into_inner);
+        watched.is_some_and(|until| until > Instant::now())
+    }
+
+    /// Brings a copy to the text that is stored by now. `false` when that does not go on where the
+    /// copy is, which would be a defect.
+    pub(super) fn copy(&self, stored: &str) -> bool {
+        let mut log = self.log();
+        let Some(new) = stored.strip_prefix(log.text.as_str()) else {
+            // What was read earlier may arrive later.
+            return log.text.starts_with(stored);
+        };
+        if !new.is_empty() {
+            log.chars += new.chars().count() as u64;
+            log.text.push_str(new);
+            drop(log);
+            self.changed.notify_waiters();
+        }
+        true
+    }
+
+    /// Waits until the answer has this many code points, or has ended.
+    pub(super) async fn grown_to(&self, chars: u64) {
+        loop {
+            let mut changed = std::pin::pin!(self.changed.notified());
+            changed.as_mut().enable();
+            {
+                let log = self.log();
+                if log.chars >= chars || log.end.is_some() {
+                    return;
+                }
+            }
+            changed.await;
+        }
     }
 
     /// Fires when somebody asked the turn to end.
@@ -300,119 +370,6 @@ pub fn offset(text: &str, chars: u64) -> Option<usize> {
         .map(|(byte, _)| byte)
         .chain([text.len()])
         .nth(chars)
-}
-
-/// The sessions that somebody is attached to or that have a turn, on this instance.
-#[derive(Debug, Default)]
-pub(super) struct Sessions(Mutex<HashMap<SessionId, Entry>>);
-
-#[derive(Debug)]
-struct Entry {
-    turn: Option<Arc<LiveTurn>>,
-    news: broadcast::Sender<Arc<LiveTurn>>,
-    /// Held from before the words of a turn are stored until the turn is the running one.
-    beginning: Arc<AsyncMutex<()>>,
-}
-
-impl Entry {
-    /// Nobody needs it any more.
-    fn idle(&self) -> bool {
-        self.turn.is_none()
-            && self.news.receiver_count() == 0
-            && Arc::strong_count(&self.beginning) == 1
-    }
-}
-
-impl Default for Entry {
-    fn default() -> Self {
-        Self {
-            turn: None,
-            news: broadcast::Sender::new(TURNS_BEHIND),
-            beginning: Arc::default(),
-        }
-    }
-}
-
-/// A socket's subscription to the turns of a session.
-#[derive(Debug)]
-pub struct Subscription {
-    /// The turns that are accepted from now on.
-    pub turns: broadcast::Receiver<Arc<LiveTurn>>,
-    /// The turn that is running now.
-    pub running: Option<Arc<LiveTurn>>,
-}
-
-impl Sessions {
-    fn map(&self) -> MutexGuard<'_, HashMap<SessionId, Entry>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    pub(super) fn subscribe(&self, session_id: SessionId) -> Subscription {
-        let mut map = self.map();
-        let entry = map.entry(session_id).or_default();
-        Subscription {
-            turns: entry.news.subscribe(),
-            running: entry.turn.clone(),
-        }
-    }
-
-    /// Waits until no turn of the session is between its words in the store and its place here.
-    /// Who holds this sees a step that is pending as the running turn. [`Self::leave`] when done.
-    pub(super) async fn beginning(&self, session_id: SessionId) -> OwnedMutexGuard<()> {
-        let beginning = Arc::clone(&self.map().entry(session_id).or_default().beginning);
-        beginning.lock_owned().await
-    }
-
-    /// Forgets a session that nobody is attached to any more. Called when a socket has gone.
-    pub(super) fn leave(&self, session_id: SessionId) {
-        let mut map = self.map();
-        if map.get(&session_id).is_some_and(Entry::idle) {
-            map.remove(&session_id);
-        }
-    }
-
-    /// The running turn of a session.
-    pub(super) fn running(&self, session_id: SessionId) -> Option<Arc<LiveTurn>> {
-        self.map().get(&session_id)?.turn.clone()
-    }
-
-    /// Every turn that is running.
-    pub(super) fn all_running(&self) -> Vec<Arc<LiveTurn>> {
-        let map = self.map();
-        map.values()
-            .filter_map(|entry| entry.turn.clone())
-            .collect()
-    }
-
-    /// Makes a turn the session's running one and tells everybody who is attached.
-    pub(super) fn start(&self, started: Started) -> Arc<LiveTurn> {
-        let turn = Arc::new(LiveTurn::new(started));
-        let mut map = self.map();
-        let entry = map.entry(turn.session_id).or_default();
-        entry.turn = Some(Arc::clone(&turn));
-        // Nobody may be listening: a turn does not need a socket.
-        let _ = entry.news.send(Arc::clone(&turn));
-        turn
-    }
-
-    /// Ends a turn: it is no longer the running one before anybody hears of its end, so that who
-    /// answers the end at once finds the session free.
-    pub(super) fn finish(&self, turn: &Arc<LiveTurn>, end: ServerFrame) {
-        let mut map = self.map();
-        if let Some(entry) = map.get_mut(&turn.session_id)
-            && entry
-                .turn
-                .as_ref()
-                .is_some_and(|running| Arc::ptr_eq(running, turn))
-        {
-            entry.turn = None;
-            if entry.idle() {
-                map.remove(&turn.session_id);
-            }
-        }
-        drop(map);
-        turn.end(end);
-    }
 }
 
 #[cfg(test)]

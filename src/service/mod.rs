@@ -7,6 +7,7 @@
 //! not exist.
 
 pub mod account;
+mod elsewhere;
 pub mod live;
 pub mod prompt;
 pub mod session;
@@ -17,10 +18,10 @@ use crate::auth::password::Hasher;
 use crate::auth::token::Tokens;
 use crate::config::Config;
 use crate::domain::safety::Tier;
-use crate::domain::{Clock, Random, Result, UserId};
+use crate::domain::{Clock, Random, Result};
 use crate::llm::ChatModel;
 use crate::safety::{Assessment, Gate, PackError};
-use crate::store::Store;
+use crate::store::{Bulletin, Store};
 use std::sync::{Arc, LazyLock};
 use tokio::sync::{Semaphore, broadcast};
 use tokio_util::sync::CancellationToken;
@@ -35,6 +36,8 @@ pub struct Parts {
     pub config: Config,
     /// Where things are kept.
     pub store: Arc<dyn Store>,
+    /// How the instances on the same store tell each other; `None` where there is only one.
+    pub bulletin: Option<Arc<dyn Bulletin>>,
     /// Who answers, in the order in which they are asked.
     pub models: Vec<Arc<dyn ChatModel>>,
     /// The signing keys.
@@ -49,6 +52,7 @@ pub struct Parts {
 pub struct App {
     config: Config,
     store: Arc<dyn Store>,
+    bulletin: Option<Arc<dyn Bulletin>>,
     models: Vec<Arc<dyn ChatModel>>,
     keys: Arc<Keys>,
     tokens: Tokens,
@@ -57,8 +61,8 @@ pub struct App {
     random: Arc<dyn Random>,
     known_users: account::KnownUsers,
     /// People whose earlier tokens have just become void, for the sockets that are open.
-    revoked: broadcast::Sender<UserId>,
-    live: live::Sessions,
+    revoked: broadcast::Sender<account::Revoked>,
+    live: live::sessions::Sessions,
     turns: TaskTracker,
     turn_places: Arc<Semaphore>,
     draining: CancellationToken,
@@ -84,12 +88,13 @@ impl App {
             keys,
             config: parts.config,
             store: parts.store,
+            bulletin: parts.bulletin,
             models: parts.models,
             clock: parts.clock,
             random: parts.random,
             known_users: account::KnownUsers::default(),
             revoked: broadcast::Sender::new(REVOCATIONS),
-            live: live::Sessions::default(),
+            live: live::sessions::Sessions::default(),
             turns: TaskTracker::new(),
             draining: CancellationToken::new(),
             cutting: CancellationToken::new(),

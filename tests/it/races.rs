@@ -219,9 +219,9 @@ async fn fault_20_a_clock_that_jumps_two_hours_ends_no_running_turn() {
     talk.text("가").await;
     let jump = Duration::from_hours(2);
     server.clock.advance(jump);
-    assert_eq!(server.app.close_orphans(false).await.unwrap(), 0);
+    server.app.sweep_once(None).await.unwrap();
     server.clock.set(START);
-    assert_eq!(server.app.close_orphans(false).await.unwrap(), 0);
+    server.app.sweep_once(None).await.unwrap();
     gate.open();
     let turn = talk.turn().await;
     assert_eq!(

@@ -91,13 +91,14 @@ impl Server {
         let app = App::new(Parts {
             config,
             store: wrap(store),
+            bulletin: None,
             models: models.unwrap_or_else(|| vec![Arc::clone(&model) as Arc<dyn ChatModel>]),
             keys,
             clock: Arc::<ManualClock>::clone(&clock),
             random: Arc::new(SystemRandom),
         })
         .unwrap();
-        app.close_orphans(true).await.unwrap();
+        app.close_all_orphans().await.unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let stop = CancellationToken::new();

@@ -91,7 +91,7 @@ impl Socket {
                 let running = followed.filter(|turn| !turn.ended());
                 // Another device's turn can be stopped, too: it is the same person.
                 if let Some(turn) = running.or_else(|| self.app.running(session_id)) {
-                    turn.stop();
+                    self.app.stop(&turn);
                 } else {
                     let error = Error::new(ErrorCode::NotFound, "there is no running turn to stop");
                     self.send_error(ErrorFrame::from(&error)).await?;
@@ -221,6 +221,7 @@ impl Socket {
         }
         let step_id = turn.step_id;
         self.told = Some(step_id);
+        self.app.catch_up(&turn, received.unwrap_or(0)).await;
         let (cursor, from) = Cursor::after(turn, received.unwrap_or(0));
         self.cursor = Some(cursor);
         self.send(resumed(

@@ -12,6 +12,7 @@ use super::problem;
 use crate::auth::token::Subject;
 use crate::domain::{ErrorCode, SessionId, StepId, Timestamp};
 use crate::service::App;
+use crate::service::account::Revoked;
 use crate::service::live::{Cursor, LiveTurn, Next, Subscription};
 use crate::wire::ws::{ErrorFrame, NOTICE_DRAINING, Notice, ServerFrame, SessionFrame, close};
 use axum::extract::ws::{Message, WebSocket};
@@ -132,9 +133,15 @@ impl Socket {
                 return Err(Over::Close(close::OVERLOADED, "try again"));
             }
         };
+        // One that another instance runs is copied first.
+        if let Err(error) = self.app.look_elsewhere(user_id, attached).await {
+            problem::log(&error);
+            self.send_error(ErrorFrame::from(&error)).await?;
+            return Err(Over::Close(close::OVERLOADED, "try again"));
+        }
         // Subscribed before the running turn is looked at: a turn that begins in between is told
         // twice rather than never.
-        let mut subscription = self.app.subscribe(attached.session_id);
+        let mut subscription = self.app.subscribe(user_id, attached);
         let turn = subscription
             .running
             .take()
@@ -175,7 +182,7 @@ impl Socket {
             if draining.is_cancelled() && !std::mem::replace(&mut told_draining, true) {
                 self.send(draining_notice()).await?;
             }
-            if told_draining && self.cursor.is_none() && turns.is_empty() {
+            if told_draining && !self.follows_a_turn_of_here() && turns.is_empty() {
                 return Err(Over::Close(close::RESTARTING, "the server is restarting"));
             }
             tokio::select! {
@@ -189,7 +196,8 @@ impl Socket {
                 }
                 revoked = revocations.recv() => {
                     // One that missed some does not know whether it was meant.
-                    if !revoked.is_ok_and(|user_id| user_id != self.peer.subject.user_id) {
+                    let others = |revoked| matches!(revoked, Revoked::Of(user_id) if user_id != self.peer.subject.user_id);
+                    if !revoked.is_ok_and(others) {
                         doubted = Some(Instant::now() + RENEWAL);
                     }
                 }
@@ -201,6 +209,13 @@ impl Socket {
                 () = draining.cancelled(), if !told_draining => {}
             }
         }
+    }
+
+    /// Whether the turn that is followed ends if this instance does.
+    fn follows_a_turn_of_here(&self) -> bool {
+        self.cursor
+            .as_ref()
+            .is_some_and(|cursor| !cursor.turn().elsewhere)
     }
 
     /// Writes what is new in the turn that is followed.

@@ -5,15 +5,18 @@ use crate::wire::ws::Notice;
 use proptest::prelude::*;
 
 fn turn() -> Arc<LiveTurn> {
-    Arc::new(LiveTurn::new(Started {
-        step_id: StepId(uuid::Uuid::nil()),
-        session_id: SessionId(uuid::Uuid::nil()),
-        user_id: UserId(uuid::Uuid::nil()),
-        step_order: 1,
-        message_id: None,
-        user_input: "u".into(),
-        created_at: Timestamp::from_micros(0),
-    }))
+    Arc::new(LiveTurn::new(
+        Started {
+            step_id: StepId(uuid::Uuid::nil()),
+            session_id: SessionId(uuid::Uuid::nil()),
+            user_id: UserId(uuid::Uuid::nil()),
+            step_order: 1,
+            message_id: None,
+            user_input: "u".into(),
+            created_at: Timestamp::from_micros(0),
+        },
+        false,
+    ))
 }
 
 fn notice(code: &str) -> ServerFrame {

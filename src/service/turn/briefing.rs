@@ -15,7 +15,7 @@ use crate::service::live::LiveTurn;
 use crate::wire::ws::{NOTICE_TRIMMED, Notice, ServerFrame};
 
 /// The person's earlier turns that the safety gate reads along.
-const RECENT: usize = 4;
+pub(in crate::service) const RECENT: u32 = 4;
 /// The person's earlier turns whose tier still holds.
 const STICKY: usize = 20;
 
@@ -29,17 +29,21 @@ pub(super) struct Brief {
 
 /// The gate on the words together with the turns before; it can only raise what the words alone
 /// said.
-pub(super) fn assess_together(turn: &LiveTurn, brief: &Brief, history: &[Exchange]) -> Assessment {
+pub(in crate::service) fn assess_together(
+    words: &str,
+    alone: &Assessment,
+    history: &[Exchange],
+) -> Assessment {
     let recent: Vec<&str> = history
         .iter()
-        .skip(history.len().saturating_sub(RECENT))
+        .skip(history.len().saturating_sub(RECENT as usize))
         .map(|e| e.user_input.as_str())
         .collect();
-    let together = crate::service::assess(&turn.user_input, &recent);
-    if together.tier > brief.assessment.tier {
+    let together = crate::service::assess(words, &recent);
+    if together.tier > alone.tier {
         together
     } else {
-        brief.assessment.clone()
+        alone.clone()
     }
 }
 

@@ -5,14 +5,17 @@
 //! the end is told after the answer is committed; a session has one turn at a time.
 
 mod asking;
-mod briefing;
+pub(super) mod briefing;
+mod orphans;
 mod run;
 
 use super::App;
 use super::live::{LiveTurn, Started, Subscription};
+use super::session::Attached;
+use crate::domain::news::News;
 use crate::domain::safety::Tier;
 use crate::domain::step::{EmotionStep, MessageId, StepStatus, StepType, UserInput};
-use crate::domain::{Error, ErrorCode, Result, SessionId, StepId, Timestamp, UserId};
+use crate::domain::{Error, ErrorCode, Result, SessionId, StepId, UserId};
 use crate::safety::{self, Assessment, Lang};
 use crate::store::{BeginStep, Begun};
 use crate::wire::ws::{Done, ErrorFrame, NOTICE_INCOMPLETE, Notice, Resource, Safety, ServerFrame};
@@ -21,9 +24,7 @@ use std::time::Duration;
 use tokio::sync::OwnedSemaphorePermit;
 
 /// How long a turn counts as running when nobody extends its lease.
-pub(super) const LEASE: Duration = Duration::from_mins(1);
-/// How often abandoned turns are looked for.
-const SWEEP: Duration = Duration::from_secs(20);
+pub(super) const LEASE: Duration = Duration::from_secs(15);
 
 /// What a person says.
 #[derive(Debug, Clone)]
@@ -94,8 +95,8 @@ impl App {
     }
 
     /// Watches the turns of a session. [`Self::leave`] when done.
-    pub fn subscribe(&self, session_id: SessionId) -> Subscription {
-        self.live.subscribe(session_id)
+    pub fn subscribe(&self, user_id: UserId, attached: Attached) -> Subscription {
+        self.live.subscribe(user_id, attached.session_id)
     }
 
     /// The running turn of a session.
@@ -171,6 +172,7 @@ impl App {
             created_at: now,
         });
         tracing::debug!(%step_id, session_id = %turn.session_id, "turn started");
+        self.post(News::Begun(turn.session_id, step_id));
         let brief = briefing::Brief {
             client_prompt: say.client_prompt,
             knows_frames: say.knows_frames,
@@ -199,7 +201,7 @@ impl App {
     }
 
     /// The turn of a message that was stored before, if this is one.
-    async fn said_before(&self, user_id: UserId, say: &Say) -> Result<Option<Said>> {
+    async fn said_before(self: &Arc<Self>, user_id: UserId, say: &Say) -> Result<Option<Said>> {
         if say.message_id.is_none() {
             return Ok(None);
         }
@@ -214,18 +216,19 @@ impl App {
     }
 
     /// The turn of a step that is stored already.
-    async fn repeated(&self, user_id: UserId, step: Box<EmotionStep>) -> Result<Said> {
+    async fn repeated(self: &Arc<Self>, user_id: UserId, step: Box<EmotionStep>) -> Result<Said> {
         let running = self
             .live
             .running(step.session_id)
             .filter(|turn| turn.step_id == step.step_id);
         match running {
             Some(turn) => Ok(Said::Running(turn)),
-            // It has ended since it was read.
-            None if step.status == StepStatus::Pending => Ok(Said::Stored(Box::new(
-                self.step(user_id, step.step_id).await?,
-            ))),
-            None => Ok(Said::Stored(step)),
+            None if step.status != StepStatus::Pending => Ok(Said::Stored(step)),
+            // It has ended since it was read, or another instance runs it.
+            None => match self.step_or_copy(user_id, step.step_id).await? {
+                Found::Running(turn) => Ok(Said::Running(turn)),
+                Found::Stored(step) => Ok(Said::Stored(step)),
+            },
         }
     }
 
@@ -252,7 +255,7 @@ impl App {
 
     /// The turn of a step; without one, the session's latest.
     pub async fn find_turn(
-        &self,
+        self: &Arc<Self>,
         user_id: UserId,
         session_id: SessionId,
         step_id: Option<StepId>,
@@ -265,7 +268,7 @@ impl App {
     }
 
     async fn find(
-        &self,
+        self: &Arc<Self>,
         user_id: UserId,
         session_id: SessionId,
         step_id: Option<StepId>,
@@ -284,9 +287,11 @@ impl App {
                 .filter(|step| step.session_id == session_id),
             None => self.store.find_step(user_id, session_id, None).await?,
         };
-        stored
-            .map(|step| Found::Stored(Box::new(step)))
-            .ok_or_else(|| Error::not_found("step"))
+        let stored = stored.ok_or_else(|| Error::not_found("step"))?;
+        if stored.status == StepStatus::Pending {
+            return self.step_or_copy(user_id, stored.step_id).await;
+        }
+        Ok(Found::Stored(Box::new(stored)))
     }
 
     /// The step as it is stored.
@@ -295,42 +300,6 @@ impl App {
             .step(user_id, step_id)
             .await?
             .ok_or_else(|| Error::not_found("step"))
-    }
-
-    /// Closes what a process that is gone left pending. With `all`, nobody else can be running
-    /// turns on this database; else only turns whose lease has ended are closed.
-    pub async fn close_orphans(&self, all: bool) -> Result<u64> {
-        let now = self.clock.now();
-        let before = if all {
-            Timestamp::MAX
-        } else {
-            // What runs here is no orphan, however far the clock has jumped since its last lease.
-            for turn in self.live.all_running() {
-                let lease = now.plus(LEASE);
-                self.store
-                    .checkpoint_step(turn.step_id, turn.text(), lease)
-                    .await?;
-            }
-            now
-        };
-        let closed = self.store.close_orphans(before, now).await?;
-        if closed > 0 {
-            tracing::warn!(turns = closed, "closed turns that were interrupted");
-        }
-        Ok(closed)
-    }
-
-    /// Looks for abandoned turns until the server drains. Never returns before.
-    pub async fn sweep(&self) {
-        loop {
-            tokio::select! {
-                () = self.draining.cancelled() => return,
-                () = tokio::time::sleep(SWEEP) => {}
-            }
-            if let Err(error) = self.close_orphans(false).await {
-                tracing::warn!(code = %error.code(), causes = error.causes(), "sweep failed");
-            }
-        }
     }
 
     /// Takes no new turns, lets the running ones finish within `deadline`, then cuts the rest and

@@ -8,6 +8,7 @@ use super::asking::{Facts, ask};
 use super::briefing::{Brief, assess_together, fit, instructions, sticky, take_care};
 use super::{LEASE, failed, incomplete, terminal};
 use crate::config::PromptLanguage;
+use crate::domain::news::News;
 use crate::domain::prompt::{Language, PromptName};
 use crate::domain::safety::Tier;
 use crate::domain::step::{EmotionStep, StepStatus, StepType};
@@ -25,6 +26,8 @@ use tokio::time::{Instant, timeout};
 
 /// How often a running answer is stored.
 const CHECKPOINT: Duration = Duration::from_secs(1);
+/// How often, while somebody on another instance reads along: what is stored is what they get.
+const WATCHED_CHECKPOINT: Duration = Duration::from_millis(150);
 /// How long the end of a turn is tried to be stored while the database does not answer.
 const STORE_PATIENCE: Duration = Duration::from_mins(1);
 /// The name under which fixed answers are stored.
@@ -61,6 +64,9 @@ pub(super) async fn run(app: &App, turn: &std::sync::Arc<LiveTurn>, brief: Brief
         "turn ended"
     );
     app.live.finish(turn, end);
+    if turn.watched() {
+        app.post(News::Ended(turn.session_id, turn.step_id));
+    }
 }
 
 fn outcome(end: &ServerFrame) -> &str {
@@ -76,7 +82,14 @@ async fn checkpoints(app: &App, turn: &LiveTurn) {
     let mut stored = 0;
     let mut extended = Instant::now();
     loop {
-        tokio::time::sleep(CHECKPOINT).await;
+        if turn.watched() {
+            tokio::time::sleep(WATCHED_CHECKPOINT).await;
+        } else {
+            tokio::select! {
+                () = tokio::time::sleep(CHECKPOINT) => {}
+                () = turn.nudged() => {}
+            }
+        }
         if turn.text_len() == stored && extended.elapsed() < LEASE / 4 {
             continue;
         }
@@ -89,6 +102,9 @@ async fn checkpoints(app: &App, turn: &LiveTurn) {
             .await
             .is_ok()
         {
+            if size > stored && turn.watched() {
+                app.post(News::Grew(turn.session_id, turn.step_id));
+            }
             stored = size;
             extended = Instant::now();
         }
@@ -200,7 +216,7 @@ async fn answer(app: &App, turn: &LiveTurn, brief: &Brief, facts: &mut Facts) ->
             tracing::warn!(step_id = %turn.step_id, code = %error.code(), causes = error.causes(), "answering without history");
             Briefing::default()
         });
-    let now = assess_together(turn, brief, &briefing.history);
+    let now = assess_together(&turn.user_input, &brief.assessment, &briefing.history);
     take_care(app, turn, brief, &now);
     let assessment = sticky(now, &briefing.history);
     let (system, version) = instructions(

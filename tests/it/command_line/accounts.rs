@@ -1,6 +1,7 @@
 //! `deepme user` and `deepme migrate`.
 
 use super::{Machine, PASSWORD};
+use deepme::store::SCHEMA_VERSION;
 use serde_json::json;
 
 #[test]
@@ -108,7 +109,7 @@ fn the_schema_is_shown_and_brought_up() {
         .run(&["migrate", "status", "--json"], "")
         .ok()
         .json();
-    assert_eq!(status, json!({"current": 0, "wanted": 1}));
+    assert_eq!(status, json!({"current": 0, "wanted": SCHEMA_VERSION}));
     assert!(!machine.path("data").exists(), "looking makes nothing");
     let status = machine.run(&["migrate"], "").ok();
     assert!(status.out.contains("deepme migrate up"));
@@ -117,7 +118,10 @@ fn the_schema_is_shown_and_brought_up() {
         .run(&["migrate", "status", "--json"], "")
         .ok()
         .json();
-    assert_eq!(status, json!({"current": 1, "wanted": 1}));
+    assert_eq!(
+        status,
+        json!({"current": SCHEMA_VERSION, "wanted": SCHEMA_VERSION})
+    );
     let again = machine.run(&["migrate", "up"], "").ok();
     assert!(again.out.contains("up to date"));
 }
@@ -144,8 +148,8 @@ fn a_newer_schema_is_refused_by_every_command_and_not_touched() {
         machine.run(&args, "").failed(2, "99");
     }
     let status = machine.run(&["migrate", "status", "--json"], "").json();
-    assert_eq!(status, json!({"current": 99, "wanted": 1}));
-    set(1);
+    assert_eq!(status, json!({"current": 99, "wanted": SCHEMA_VERSION}));
+    set(SCHEMA_VERSION);
     let list = machine.run(&["user", "list", "--json"], "").ok().json();
     assert_eq!(list.as_array().unwrap().len(), 1);
 }

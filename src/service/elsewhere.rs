@@ -1,0 +1,271 @@
+//! Turns that another instance runs, on the same database.
+//!
+//! Owns the copies of such turns and what this instance tells the others. Called by whoever looks
+//! for a turn and by the news ([`App::heed`]). A copy is read from the database, where the instance
+//! that runs the turn stores what there is more often as long as somebody reads along; the news
+//! only say when to look. Invariants: a copy never has more than is stored; what a lost message
+//! would have said is found by looking within a second or two; nothing here ends or changes a turn.
+
+use super::App;
+use super::account::Revoked;
+use super::live::{LiveTurn, Started};
+use super::session::Attached;
+use super::turn::briefing::{RECENT, assess_together};
+use super::turn::{Found, terminal};
+use crate::domain::news::News;
+use crate::domain::step::{EmotionStep, StepStatus};
+use crate::domain::{Error, ErrorCode, Result, SessionId, StepId, UserId};
+use crate::wire::ws::{ErrorFrame, ServerFrame};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::broadcast::error::RecvError;
+use tokio::time::Instant;
+
+/// How often a copy is compared with what is stored when no news come.
+const LOOK: Duration = Duration::from_secs(1);
+/// How often the instance that runs the turn is told that somebody reads along.
+const WATCH: Duration = Duration::from_secs(3);
+/// How long a person who has read further than what is stored waits for the rest to be stored.
+const CATCH_UP: Duration = Duration::from_secs(2);
+
+impl App {
+    /// Tells the other instances, if there can be any.
+    pub(super) fn post(&self, news: News) {
+        if let Some(bulletin) = &self.bulletin {
+            bulletin.post(news);
+        }
+    }
+
+    /// Heeds what other instances tell. Returns at once when there can be none, else never.
+    pub async fn heed(self: &Arc<Self>) {
+        let Some(bulletin) = &self.bulletin else {
+            return;
+        };
+        let mut news = bulletin.listen();
+        loop {
+            match news.recv().await {
+                Ok(news) => self.hear(news).await,
+                Err(RecvError::Lagged(_)) => self.hear(News::Missed).await,
+                Err(RecvError::Closed) => return,
+            }
+        }
+    }
+
+    async fn hear(self: &Arc<Self>, news: News) {
+        match news {
+            News::Begun(session_id, step_id) => {
+                if let Some(user_id) = self.live.attended(session_id) {
+                    self.tell_of(user_id, session_id, Some(step_id));
+                }
+            }
+            News::Grew(session_id, step_id) | News::Ended(session_id, step_id) => {
+                if let Some(turn) = self.copied(session_id, step_id) {
+                    turn.nudge();
+                }
+            }
+            News::Watched(session_id, step_id) => {
+                if let Some(turn) = self.run_here(session_id, step_id) {
+                    turn.watch();
+                }
+            }
+            News::Stop(session_id, step_id) => {
+                if let Some(turn) = self.run_here(session_id, step_id) {
+                    turn.stop();
+                }
+            }
+            News::Revoked(user_id) => self.revoked_elsewhere(Revoked::Of(user_id)),
+            News::Missed => {
+                self.revoked_elsewhere(Revoked::Perhaps);
+                for (user_id, session_id) in self.live.all_attended() {
+                    self.tell_of(user_id, session_id, None);
+                    // One at a time would take long, all at once would be a burst.
+                    tokio::task::yield_now().await;
+                }
+            }
+        }
+    }
+
+    fn copied(&self, session_id: SessionId, step_id: StepId) -> Option<Arc<LiveTurn>> {
+        let running = self.live.running(session_id)?;
+        (running.elsewhere && running.step_id == step_id).then_some(running)
+    }
+
+    fn run_here(&self, session_id: SessionId, step_id: StepId) -> Option<Arc<LiveTurn>> {
+        let running = self.live.running(session_id)?;
+        (!running.elsewhere && running.step_id == step_id).then_some(running)
+    }
+
+    /// Tells those who are attached here of a turn that began elsewhere; without a step, of the
+    /// session's latest, if they do not know of it.
+    fn tell_of(self: &Arc<Self>, user_id: UserId, session_id: SessionId, step_id: Option<StepId>) {
+        let app = Arc::clone(self);
+        self.turns.spawn(async move {
+            let found = match step_id {
+                Some(step_id) => app.store.step(user_id, step_id).await,
+                None => app.store.find_step(user_id, session_id, None).await,
+            };
+            match found {
+                Ok(Some(step)) => {
+                    let newer = app.live.note_newest(session_id, step.step_order);
+                    let running = app.live.running(session_id);
+                    let known = running.is_some_and(|turn| {
+                        turn.step_order > step.step_order
+                            || (turn.step_id == step.step_id && !turn.elsewhere)
+                    });
+                    if !known && (step_id.is_some() || newer || step.status == StepStatus::Pending)
+                    {
+                        app.copy(user_id, step, true).await;
+                    }
+                }
+                Ok(None) => {}
+                Err(error) => {
+                    tracing::warn!(%session_id, code = %error.code(), causes = error.causes(), "news could not be followed");
+                }
+            }
+        });
+    }
+
+    /// Copies the turn that another instance runs in a session, if one does, for somebody who comes
+    /// to it here.
+    pub async fn look_elsewhere(
+        self: &Arc<Self>,
+        user_id: UserId,
+        attached: Attached,
+    ) -> Result<()> {
+        let session_id = attached.session_id;
+        if self.bulletin.is_none() || !attached.stored || self.live.running(session_id).is_some() {
+            return Ok(());
+        }
+        let latest = self.store.find_step(user_id, session_id, None).await?;
+        if let Some(step) = latest.filter(|step| step.status == StepStatus::Pending) {
+            self.copy(user_id, step, false).await;
+        }
+        Ok(())
+    }
+
+    /// A step that was pending when it was read: as it is now, or as it grows elsewhere.
+    pub(super) async fn step_or_copy(
+        self: &Arc<Self>,
+        user_id: UserId,
+        step_id: StepId,
+    ) -> Result<Found> {
+        let step = self.step(user_id, step_id).await?;
+        if step.status != StepStatus::Pending {
+            return Ok(Found::Stored(Box::new(step)));
+        }
+        if self.bulletin.is_none() {
+            // Its process is gone, and the next sweep will say so.
+            return Err(Error::new(
+                ErrorCode::TurnInProgress,
+                "the turn was cut off a moment ago: ask again",
+            )
+            .retry_after(1));
+        }
+        Ok(Found::Running(self.copy(user_id, step, false).await))
+    }
+
+    /// The copy of a stored step that is kept up to date until it ends. `tell`: those who are
+    /// attached are to follow it.
+    async fn copy(
+        self: &Arc<Self>,
+        user_id: UserId,
+        step: EmotionStep,
+        tell: bool,
+    ) -> Arc<LiveTurn> {
+        let safety = self.safety_of(&step).await;
+        let started = Started {
+            step_id: step.step_id,
+            session_id: step.session_id,
+            user_id,
+            step_order: step.step_order,
+            message_id: step.message_id.clone(),
+            user_input: step.user_input.clone(),
+            created_at: step.created_at,
+        };
+        let (turn, new) = self.live.copy(started, &step.gpt_response, safety, tell);
+        if new {
+            let app = Arc::clone(self);
+            let copy = Arc::clone(&turn);
+            self.turns
+                .spawn(async move { app.keep_up(copy, step).await });
+        }
+        turn
+    }
+
+    /// The safety frame that the turn had where it runs: the rules are the same, and so are the
+    /// words.
+    async fn safety_of(&self, step: &EmotionStep) -> Option<ServerFrame> {
+        let alone = self.assess(&step.user_input);
+        let before = self
+            .store
+            .briefing(step.session_id, step.step_order, RECENT, Vec::new())
+            .await
+            .unwrap_or_default();
+        let assessment = assess_together(&step.user_input, &alone, &before.history);
+        self.safety(&step.user_input, &assessment)
+            .map(|safety| ServerFrame::Safety { safety })
+    }
+
+    /// Brings a copy up to date until the turn has ended, or nobody reads it any more.
+    async fn keep_up(self: &Arc<Self>, turn: Arc<LiveTurn>, mut step: EmotionStep) {
+        let mut watched: Option<Instant> = None;
+        loop {
+            if !turn.copy(&step.gpt_response) {
+                tracing::error!(step_id = %turn.step_id, "a copied answer was changed where it was not expected");
+            }
+            if step.status != StepStatus::Pending {
+                let (notice, end) = terminal(&step);
+                if let Some(notice) = notice {
+                    turn.tell(notice);
+                }
+                return self.live.finish(&turn, end);
+            }
+            if watched.is_none_or(|at| at.elapsed() >= WATCH) {
+                watched = Some(Instant::now());
+                self.post(News::Watched(turn.session_id, turn.step_id));
+            }
+            tokio::select! {
+                () = tokio::time::sleep(LOOK) => {}
+                () = turn.nudged() => {}
+                // The turn goes on where it is; who reads it comes back and finds it there.
+                () = self.draining.cancelled() => return,
+            }
+            if self.live.abandon(&turn) {
+                return;
+            }
+            match self.store.step(turn.user_id, turn.step_id).await {
+                Ok(Some(now)) => step = now,
+                Ok(None) => {
+                    let gone = ErrorFrame {
+                        step_id: Some(turn.step_id),
+                        status: Some(StepStatus::Failed),
+                        stored: Some(false),
+                        ..ErrorFrame::from(&Error::not_found("step"))
+                    };
+                    return self.live.finish(&turn, ServerFrame::Error { error: gone });
+                }
+                // Looked for again in a second.
+                Err(error) => {
+                    tracing::warn!(step_id = %turn.step_id, code = %error.code(), causes = error.causes(), "a copied turn could not be read");
+                }
+            }
+        }
+    }
+
+    /// Waits, but not for long, until a copied turn has as much as its reader was shown already.
+    pub async fn catch_up(&self, turn: &LiveTurn, received: u64) {
+        if turn.elsewhere {
+            // Without it the reader begins anew.
+            let _ = tokio::time::timeout(CATCH_UP, turn.grown_to(received)).await;
+        }
+    }
+
+    /// Asks a turn to end with what it has, wherever it runs.
+    pub fn stop(&self, turn: &LiveTurn) {
+        if turn.elsewhere {
+            self.post(News::Stop(turn.session_id, turn.step_id));
+        } else {
+            turn.stop();
+        }
+    }
+}

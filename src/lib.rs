@@ -8,7 +8,7 @@
 //! | 5 | [`cli`] | one file a subcommand; wiring, signals, drain |
 //! | 4 | [`http`], [`tui`] | surfaces: thin handlers, the terminal client |
 //! | 3 | [`service`] | use-cases: accounts, sessions, turns, prompts |
-//! | 2 | [`store::sqlite`], [`llm`]'s models, [`auth`], [`safety`], [`client`] | what acts |
+//! | 2 | [`store::sqlite`], [`store::postgres`], [`llm`]'s models, [`auth`], [`safety`], [`client`] | what acts |
 //! | 1 | [`wire`], [`config`], [`store`], [`llm`] | contracts |
 //! | 0 | [`domain`] | pure values and decisions |
 

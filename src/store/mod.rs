@@ -6,6 +6,7 @@
 //! at most one pending step; a returned `Ok` of a method that writes means that it is on disk.
 //! Absence is `Ok(None)`: the service names what is missing. SQL stands only below this module.
 
+pub mod postgres;
 pub mod sqlite;
 
 use crate::domain::news::News;
@@ -14,7 +15,7 @@ use crate::domain::session::EmotionSession;
 use crate::domain::step::{EmotionStep, FinishReason, MessageId, StepStatus, StepType};
 use crate::domain::transcript::Exchange;
 use crate::domain::user::{Email, User};
-use crate::domain::{Error, Result, SessionId, StepId, Timestamp, UserId};
+use crate::domain::{Error, ErrorCode, Result, SessionId, StepId, Timestamp, UserId};
 use futures_util::future::BoxFuture;
 use tokio::sync::broadcast;
 
@@ -28,6 +29,36 @@ pub struct SchemaState {
     pub current: i64,
     /// The version that this program works with.
     pub wanted: i64,
+}
+
+impl SchemaState {
+    /// The refusal of a schema that is newer than this program.
+    pub fn newer(self) -> Error {
+        let Self { current, wanted } = self;
+        Error::new(
+            ErrorCode::Config,
+            format!(
+                "the database has schema version {current}, this program knows up to {wanted}: \
+                 run the newer deepme, or restore an older backup"
+            ),
+        )
+    }
+
+    /// Refuses a schema that this program does not work with, and names the way out.
+    pub fn check(self) -> Result<()> {
+        let Self { current, wanted } = self;
+        match current.cmp(&wanted) {
+            std::cmp::Ordering::Equal => Ok(()),
+            std::cmp::Ordering::Greater => Err(self.newer()),
+            std::cmp::Ordering::Less => Err(Error::new(
+                ErrorCode::Config,
+                format!(
+                    "the database has schema version {current}, this program needs {wanted}: \
+                     run deepme migrate up"
+                ),
+            )),
+        }
+    }
 }
 
 /// The documented contract of a database. Every method may also fail with `unavailable` when the

@@ -9,11 +9,14 @@ mod sessions;
 mod steps;
 mod turns;
 
+use crate::cluster::cluster;
+use deepme::config::{self, DatabaseUrl};
 use deepme::domain::session::{EmotionSession, Labels};
 use deepme::domain::step::{FinishReason, MessageId, StepStatus, StepType};
 use deepme::domain::time::ManualClock;
 use deepme::domain::user::{Email, User};
 use deepme::domain::{SessionId, StepId, Timestamp, UserId};
+use deepme::store::postgres::{Connector, PostgresStore};
 use deepme::store::sqlite::SqliteStore;
 use deepme::store::{BeginStep, Begun, FinishStep, Store};
 use futures_util::future::BoxFuture;
@@ -40,6 +43,38 @@ impl Backend for Sqlite {
         let file = self.0.path().join("data/contract.db");
         Box::pin(async move {
             let store = SqliteStore::open(&file, &ManualClock::new(at(0))).unwrap();
+            Arc::new(store) as Arc<dyn Store>
+        })
+    }
+}
+
+/// A database of its own on the PostgreSQL that the tests share.
+struct Postgres(String);
+
+impl Postgres {
+    async fn new() -> Self {
+        Self(cluster().database().await)
+    }
+}
+
+/// What the configuration says of a database at `url`; a few connections, because many tests run at
+/// once.
+pub fn settings(url: &str) -> config::Database {
+    config::Database {
+        url: DatabaseUrl::new(url),
+        connections: 4,
+        answer_seconds: 20,
+        ..config::Database::default()
+    }
+}
+
+impl Backend for Postgres {
+    fn open(&self) -> BoxFuture<'_, Arc<dyn Store>> {
+        Box::pin(async move {
+            let settings = settings(&self.0);
+            let connector = Connector::parse(&settings).unwrap();
+            let store = PostgresStore::connect(&connector, &settings).await.unwrap();
+            store.migrate(at(0)).await.unwrap();
             Arc::new(store) as Arc<dyn Store>
         })
     }
@@ -118,6 +153,7 @@ macro_rules! every_case {
 }
 
 every_case!(sqlite, crate::contract::Sqlite::new());
+every_case!(postgres, crate::contract::Postgres::new().await);
 
 /// 2026-11-23T06:46:14.000001Z and some seconds: no whole number of milliseconds.
 pub fn at(seconds: u64) -> Timestamp {

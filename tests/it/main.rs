@@ -15,6 +15,7 @@
     reason = "one binary, many modules: what they share is pub"
 )]
 
+mod cluster;
 mod raw;
 mod support;
 

@@ -4,7 +4,7 @@
 //! and the version it leads to are one transaction (`PRAGMA user_version` is part of it).
 
 use super::failed;
-use crate::domain::{Error, ErrorCode, Result, Timestamp};
+use crate::domain::{Error, Result, Timestamp};
 use crate::store::SchemaState;
 use rusqlite::{Connection, TransactionBehavior};
 use std::path::{Path, PathBuf};
@@ -57,13 +57,7 @@ pub(super) fn up(
     let wanted = migrations.last().map_or(0, |m| m.version);
     let current = state(connection)?.current;
     if current > wanted {
-        return Err(Error::new(
-            ErrorCode::Config,
-            format!(
-                "the database has schema version {current}, this program knows up to {wanted}: \
-                 run the newer deepme, or restore an older backup"
-            ),
-        ));
+        return Err(SchemaState { current, wanted }.newer());
     }
     if current == wanted {
         return Ok(());

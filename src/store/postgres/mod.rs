@@ -1,0 +1,364 @@
+//! The backend for more than one server: PostgreSQL by a pool of connections.
+//!
+//! Owns [`PostgresStore`]; the statements stand in the submodules by subject. Invariants: each method
+//! is one statement, or several of which one writes, so that it needs no transaction around it; the
+//! common case is one round trip; what was not acknowledged within the deadline is never
+//! acknowledged later.
+
+mod connector;
+mod migrate;
+mod pool;
+mod prompts;
+mod sessions;
+mod steps;
+mod tls;
+mod users;
+
+use super::{BeginStep, Begun, Briefing, FinishStep, SchemaState, Store};
+use crate::config;
+use crate::domain::prompt::{Prompt, PromptName};
+use crate::domain::session::EmotionSession;
+use crate::domain::step::{EmotionStep, MessageId};
+use crate::domain::user::{Email, User};
+use crate::domain::{Error, ErrorCode, Result, SessionId, StepId, Timestamp, UserId};
+use futures_util::future::BoxFuture;
+use pool::{Again, Connections, Done, Told, Trouble};
+use std::ops::ControlFlow;
+use tokio::time::timeout_at;
+use tokio_postgres::Row;
+
+pub use connector::Connector;
+pub use migrate::{MIGRATIONS, Migration};
+
+/// A database on a server.
+#[derive(Clone)]
+pub struct PostgresStore {
+    connections: Connections,
+    connector: Connector,
+}
+
+impl PostgresStore {
+    /// Connects once, as a proof. Fails with `config` when the database keeps text in another encoding
+    /// than UTF-8, with `unavailable` when it cannot be reached. Does not look at the schema.
+    pub async fn connect(connector: &Connector, database: &config::Database) -> Result<Self> {
+        let store = Self {
+            connections: Connections::new(connector, database)?,
+            connector: connector.clone(),
+        };
+        let client = store.connections.one().await?;
+        let encoding: String = client
+            .query_one("SHOW server_encoding", &[])
+            .await
+            .and_then(|row| row.try_get(0))
+            .map_err(|e| Error::unavailable(Told::of(&e)))?;
+        if encoding != "UTF8" {
+            return Err(Error::new(
+                ErrorCode::Config,
+                format!("the database keeps text as {encoding}: make one with ENCODING 'UTF8'"),
+            ));
+        }
+        Ok(store)
+    }
+
+    /// How far the server's clock is ahead of `now`, in microseconds; negative when it is behind. The
+    /// leases of turns are times that instances compare.
+    pub async fn clock_ahead(&self, now: Timestamp) -> Result<i64> {
+        let client = self.connections.one().await?;
+        let theirs: i64 = client
+            .query_one(
+                "SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint",
+                &[],
+            )
+            .await
+            .and_then(|row| row.try_get(0))
+            .map_err(|e| Error::unavailable(Told::of(&e)))?;
+        Ok(theirs.saturating_sub(now.as_micros()))
+    }
+
+    /// What the schema of the database is, without changing it.
+    pub async fn state(&self) -> Result<SchemaState> {
+        migrate::state(&*self.connections.one().await?).await
+    }
+
+    /// Brings the schema up to date. Fails with `config` when it is newer than this program, or when a
+    /// migration fails, which leaves it as it was.
+    pub async fn migrate(&self, now: Timestamp) -> Result<()> {
+        self.migrate_by(now, MIGRATIONS).await
+    }
+
+    /// The same by another list; for tests of what a list may do.
+    pub async fn migrate_by(&self, now: Timestamp, migrations: &[Migration]) -> Result<()> {
+        // Its own connection: its statements may take long, and other ones must not wait for them.
+        let (mut client, driving) = self
+            .connector
+            .open_driven()
+            .await
+            .map_err(|e| Error::unavailable(Told::of(&e)))?;
+        let migrated = migrate::up(&mut client, now, migrations).await;
+        drop(client);
+        let _ = driving.await;
+        migrated
+    }
+}
+
+/// Runs a statement on a connection of the pool, again where the rule allows it, within the deadline.
+/// A closure could not borrow both the connection and what the statement needs.
+macro_rules! run {
+    ($self:ident, $again:expr, |$connection:ident, $unknown:ident| $statement:expr) => {
+        Box::pin(async move {
+            let mut attempts = $self.connections.attempts($again)?;
+            loop {
+                let $connection = attempts.connection().await?;
+                let $unknown = attempts.unknown();
+                let outcome = timeout_at(attempts.until(), async { $statement.await }).await;
+                if let ControlFlow::Break(answer) = attempts.judge($connection, outcome).await {
+                    return answer;
+                }
+            }
+        })
+    };
+    ($self:ident, $again:expr, |$connection:ident| $statement:expr) => {
+        run!($self, $again, |$connection, _unknown| $statement)
+    };
+}
+
+/// A stored value that this program would not have stored.
+fn corrupt(what: &'static str) -> Trouble {
+    Trouble::Answer(Error::internal(format!("a stored {what} cannot be read")))
+}
+
+/// Reads the `index`th column as a time.
+fn time(row: &Row, index: usize) -> Done<Timestamp> {
+    Ok(Timestamp::from_micros(row.try_get(index)?))
+}
+
+/// Reads the `index`th column as a time that may be absent.
+fn optional_time(row: &Row, index: usize) -> Done<Option<Timestamp>> {
+    let micros: Option<i64> = row.try_get(index)?;
+    Ok(micros.map(Timestamp::from_micros))
+}
+
+/// Records the fingerprint of the keys unless there is one.
+async fn claim_keys(c: &deadpool_postgres::Object, fingerprint: &str) -> Done<String> {
+    let statement = c
+        .prepare_cached(
+            "INSERT INTO meta (name, value) VALUES ('keys', $1)
+             ON CONFLICT (name) DO UPDATE SET value = meta.value RETURNING value",
+        )
+        .await?;
+    Ok(c.query_one(&statement, &[&fingerprint]).await?.try_get(0)?)
+}
+
+/// The schema version by a prepared statement, because whoever asks for the health asks often.
+async fn schema_version(c: &deadpool_postgres::Object) -> Done<i64> {
+    let statement = c
+        .prepare_cached("SELECT coalesce(max(version), 0) FROM schema_migrations")
+        .await?;
+    Ok(c.query_one(&statement, &[]).await?.try_get(0)?)
+}
+
+async fn briefing(
+    c: &deadpool_postgres::Object,
+    session_id: SessionId,
+    before: i64,
+    limit: u32,
+    prompts: &[PromptName],
+) -> Done<Briefing> {
+    // Both are on their way at once.
+    let (history, prompts) = futures_util::try_join!(
+        steps::history(c, session_id, before, limit),
+        prompts::newest(c, prompts)
+    )?;
+    Ok(Briefing { history, prompts })
+}
+
+impl Store for PostgresStore {
+    fn schema_version(&self) -> BoxFuture<'_, Result<i64>> {
+        run!(self, Again::Always, |c| schema_version(&c))
+    }
+
+    fn claim_keys(&self, fingerprint: String) -> BoxFuture<'_, Result<String>> {
+        run!(self, Again::Always, |c| claim_keys(&c, &fingerprint))
+    }
+
+    fn add_user(&self, user: User, password_hash: String) -> BoxFuture<'_, Result<()>> {
+        run!(self, Again::Always, |c, unknown| users::add(
+            &c,
+            &user,
+            &password_hash,
+            unknown
+        ))
+    }
+
+    fn user(&self, user_id: UserId) -> BoxFuture<'_, Result<Option<User>>> {
+        run!(self, Again::Always, |c| users::get(&c, user_id))
+    }
+
+    fn user_by_email(&self, email: Email) -> BoxFuture<'_, Result<Option<(User, String)>>> {
+        run!(self, Again::Always, |c| users::by_email(&c, &email))
+    }
+
+    fn users(
+        &self,
+        before: Option<(Timestamp, UserId)>,
+        limit: u32,
+    ) -> BoxFuture<'_, Result<Vec<User>>> {
+        run!(self, Again::Always, |c| users::list(&c, before, limit))
+    }
+
+    fn change_password(
+        &self,
+        user_id: UserId,
+        old_hash: String,
+        new_hash: String,
+    ) -> BoxFuture<'_, Result<Option<i64>>> {
+        // Done twice, the second time would not find the old hash.
+        run!(self, Again::IfUndone, |c| users::change_password(
+            &c, user_id, &old_hash, &new_hash
+        ))
+    }
+
+    fn add_session(&self, session: EmotionSession) -> BoxFuture<'_, Result<()>> {
+        run!(self, Again::Always, |c, unknown| sessions::add(
+            &c, &session, unknown
+        ))
+    }
+
+    fn session(
+        &self,
+        user_id: UserId,
+        session_id: SessionId,
+    ) -> BoxFuture<'_, Result<Option<EmotionSession>>> {
+        run!(self, Again::Always, |c| sessions::get(
+            &c, user_id, session_id
+        ))
+    }
+
+    fn sessions(
+        &self,
+        user_id: UserId,
+        before: Option<(Timestamp, SessionId)>,
+        limit: Option<u32>,
+    ) -> BoxFuture<'_, Result<Vec<EmotionSession>>> {
+        run!(self, Again::Always, |c| sessions::list(
+            &c, user_id, before, limit
+        ))
+    }
+
+    fn end_session(
+        &self,
+        user_id: UserId,
+        session_id: SessionId,
+        at: Timestamp,
+    ) -> BoxFuture<'_, Result<Option<EmotionSession>>> {
+        run!(self, Again::Always, |c| sessions::end(
+            &c, user_id, session_id, at
+        ))
+    }
+
+    fn begin_step(&self, begin: BeginStep) -> BoxFuture<'_, Result<Begun>> {
+        run!(self, Again::Always, |c, unknown| steps::begin(
+            &c, &begin, unknown
+        ))
+    }
+
+    fn checkpoint_step(
+        &self,
+        step_id: StepId,
+        gpt_response: String,
+        lease_until: Timestamp,
+    ) -> BoxFuture<'_, Result<()>> {
+        run!(self, Again::Always, |c| steps::checkpoint(
+            &c,
+            step_id,
+            &gpt_response,
+            lease_until
+        ))
+    }
+
+    fn finish_step(&self, finish: FinishStep) -> BoxFuture<'_, Result<bool>> {
+        run!(self, Again::Always, |c| steps::finish(&c, &finish))
+    }
+
+    fn forget_step(&self, step_id: StepId) -> BoxFuture<'_, Result<bool>> {
+        run!(self, Again::Always, |c| steps::forget(&c, step_id))
+    }
+
+    fn close_orphans(&self, before: Timestamp, at: Timestamp) -> BoxFuture<'_, Result<u64>> {
+        run!(self, Again::Always, |c| steps::close_orphans(
+            &c, before, at
+        ))
+    }
+
+    fn step(&self, user_id: UserId, step_id: StepId) -> BoxFuture<'_, Result<Option<EmotionStep>>> {
+        run!(self, Again::Always, |c| steps::get(&c, user_id, step_id))
+    }
+
+    fn find_step(
+        &self,
+        user_id: UserId,
+        session_id: SessionId,
+        message_id: Option<MessageId>,
+    ) -> BoxFuture<'_, Result<Option<EmotionStep>>> {
+        run!(self, Again::Always, |c| steps::find(
+            &c,
+            user_id,
+            session_id,
+            message_id.as_ref()
+        ))
+    }
+
+    fn steps(
+        &self,
+        user_id: UserId,
+        session_id: SessionId,
+        after: i64,
+        limit: Option<u32>,
+    ) -> BoxFuture<'_, Result<Option<Vec<EmotionStep>>>> {
+        run!(self, Again::Always, |c| steps::list(
+            &c, user_id, session_id, after, limit
+        ))
+    }
+
+    fn briefing(
+        &self,
+        session_id: SessionId,
+        before: i64,
+        limit: u32,
+        prompts: Vec<PromptName>,
+    ) -> BoxFuture<'_, Result<Briefing>> {
+        run!(self, Again::Always, |c| briefing(
+            &c, session_id, before, limit, &prompts
+        ))
+    }
+
+    fn add_prompt(
+        &self,
+        name: PromptName,
+        body: String,
+        at: Timestamp,
+    ) -> BoxFuture<'_, Result<Prompt>> {
+        // Done twice, it would be two versions.
+        run!(self, Again::IfUndone, |c| prompts::add(&c, name, &body, at))
+    }
+
+    fn prompt(
+        &self,
+        name: PromptName,
+        version: Option<i64>,
+    ) -> BoxFuture<'_, Result<Option<Prompt>>> {
+        run!(self, Again::Always, |c| prompts::get(&c, name, version))
+    }
+
+    fn prompt_history(&self, name: PromptName) -> BoxFuture<'_, Result<Vec<Prompt>>> {
+        run!(self, Again::Always, |c| prompts::history(&c, name))
+    }
+
+    fn prompts(&self) -> BoxFuture<'_, Result<Vec<Prompt>>> {
+        run!(self, Again::Always, |c| prompts::list(&c))
+    }
+
+    fn delete_prompt(&self, name: PromptName) -> BoxFuture<'_, Result<bool>> {
+        run!(self, Again::Always, |c| prompts::delete(&c, name))
+    }
+}

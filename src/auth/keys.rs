@@ -10,7 +10,7 @@ use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::{Digest as _, Sha256};
 use std::fmt::Write as _;
 use std::io::Write as _;
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
 use std::path::Path;
 
 /// Shortest key in bytes (RFC 7518 §3.2: as long as the hash).
@@ -28,21 +28,46 @@ pub(super) struct Key {
 impl Keys {
     /// Reads the file, or makes it with one fresh key.
     pub fn load_or_create(path: &Path, random: &dyn Random) -> Result<Self> {
+        match Self::load(path)? {
+            Some(keys) => Ok(keys),
+            None => Self::create(path, random),
+        }
+    }
+
+    /// Reads the file; `None` when there is none.
+    pub fn load(path: &Path) -> Result<Option<Self>> {
         match std::fs::read_to_string(path) {
             Ok(text) => {
                 check_mode(path)?;
-                Self::parse(&text).map_err(|e| {
+                let keys = Self::parse(&text).map_err(|e| {
                     Error::new(
                         ErrorCode::Config,
                         format!("{}: {}", path.display(), e.message()),
                     )
-                })
+                })?;
+                Ok(Some(keys))
             }
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                Self::create(path, random)
-            }
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(file_error("read", path, error)),
         }
+    }
+
+    /// The names of the keys, the signing one first.
+    pub fn ids(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(|key| key.kid.as_str())
+    }
+
+    /// What tells these keys from others without telling what they are: hex digits.
+    pub fn fingerprint(&self) -> String {
+        let mut ids: Vec<&str> = self.ids().collect();
+        ids.sort_unstable();
+        let mut hash = Sha256::new();
+        hash.update(b"deepme keys\0");
+        for id in ids {
+            hash.update(id);
+            hash.update(b"\n");
+        }
+        hex(&hash.finalize()[..16])
     }
 
     /// One fresh key that is stored nowhere.
@@ -68,6 +93,11 @@ impl Keys {
             .parent()
             .filter(|d| !d.as_os_str().is_empty())
             .unwrap_or(Path::new("."));
+        std::fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(directory)
+            .map_err(cannot)?;
         let mut file = tempfile::NamedTempFile::new_in(directory).map_err(cannot)?;
         file.write_all(text.as_bytes()).map_err(cannot)?;
         file.as_file().sync_all().map_err(cannot)?;

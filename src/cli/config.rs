@@ -1,5 +1,6 @@
 //! `deepme config`.
 
+use super::backend::Backend;
 use super::{Global, Result, say, say_json, wiring};
 use crate::domain::Error;
 use clap::{Args, Subcommand};
@@ -32,7 +33,7 @@ pub(super) fn run(global: &Global, command: &Config) -> Result {
     let (config, path) = wiring::located_config(global)?;
     match command.action {
         Action::Check => {
-            wiring::database_file(&config)?;
+            Backend::of(&config.database)?;
             wiring::models(&config)?;
             match path {
                 Some(path) => say(format_args!("{} is right", path.display())),

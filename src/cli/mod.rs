@@ -5,9 +5,11 @@
 //! wiring of the whole program is in [`wiring`]. Invariants: a password never stands in argv;
 //! nothing is destroyed without asking; a reader that goes away is no error.
 
+mod backend;
 mod chat;
 mod chat_screen;
 mod config;
+mod keys;
 mod logins;
 mod migrate;
 mod once;
@@ -61,6 +63,9 @@ enum Command {
     /// Measure the safety gate.
     #[command(after_help = safety::HELP)]
     Safety(safety::Safety),
+    /// Make or show the keys that sign tokens.
+    #[command(after_help = keys::HELP)]
+    Keys(keys::KeysCommand),
     /// Show or update the schema of the database.
     #[command(after_help = migrate::HELP)]
     Migrate(migrate::Migrate),
@@ -166,6 +171,7 @@ fn run(cli: Cli) -> Result {
         Command::User(command) => user::run(&global, command),
         Command::Prompt(command) => prompt::run(&global, command),
         Command::Safety(command) => safety::run(&global, &command),
+        Command::Keys(command) => keys::run(&global, &command),
         Command::Migrate(command) => migrate::run(&global, command),
         Command::Config(command) => config::run(&global, &command),
     }

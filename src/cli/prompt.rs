@@ -91,8 +91,9 @@ enum Action {
 }
 
 pub(super) fn run(global: &Global, command: Prompt) -> Result {
-    let app = wiring::admin_app(global)?;
+    let config = wiring::config(global)?;
     wiring::block_on(async move {
+        let app = wiring::admin_app(config).await?;
         match command.action {
             Action::List { json } => {
                 let prompts = app.prompts().await?;

@@ -1,5 +1,6 @@
 //! `deepme serve`.
 
+use super::backend::Backend;
 use super::{Global, Result, note, wiring};
 use crate::config::Config;
 use crate::domain::{Error, ErrorCode};
@@ -54,7 +55,7 @@ pub(super) struct Server {
     pub(super) address: SocketAddr,
     pub(super) greeting: String,
     listener: TcpListener,
-    _lock: std::fs::File,
+    _lock: Option<std::fs::File>,
 }
 
 impl Server {
@@ -68,16 +69,14 @@ impl Server {
         let address = listener.local_addr()?;
         let (models, hosts) = wiring::models(&config)?;
         let url = config.database.url.clone();
-        let file = wiring::database_file(&config)?;
-        let opened = tokio::task::spawn_blocking(move || {
-            // Locked before the schema is touched.
-            let lock = wiring::lock(&file)?;
-            let store = wiring::store(&config)?;
-            Ok::<_, super::CliError>((wiring::app(config, store, models)?, lock))
-        });
-        let (app, lock) = opened.await.map_err(Error::internal)??;
-        // The lock says that nobody else can be running a turn.
-        app.close_all_orphans().await?;
+        let backend = Backend::of(&config.database)?;
+        let keys = (backend.key_file(&config), backend.shares_keys());
+        let opened = backend.open_to_serve(&config.database).await?;
+        let app = wiring::app(config, &opened, keys, models).await?;
+        if opened.lock.is_some() {
+            // The lock says that nobody else can be running a turn.
+            app.close_all_orphans().await?;
+        }
         let schema = app.schema_version().await?;
         let greeting = format!(
             "deepme {} on http://{address} (API description at http://{address}/docs)\n\
@@ -91,18 +90,16 @@ impl Server {
             address,
             greeting,
             listener,
-            _lock: lock,
+            _lock: opened.lock,
         })
     }
 
     /// Serves until `stop` fires and the drain is over.
     pub(super) async fn run(self, stop: CancellationToken) -> Result {
-        let sweeping = tokio::spawn({
-            let app = Arc::clone(&self.app);
-            async move { app.sweep().await }
-        });
+        let app = Arc::clone(&self.app);
+        let tending = tokio::spawn(async move { tokio::join!(app.sweep(), app.heed()) });
         let outcome = http::serve(self.app, self.listener, stop).await;
-        sweeping.abort();
+        tending.abort();
         Ok(outcome?)
     }
 }

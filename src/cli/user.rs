@@ -54,8 +54,9 @@ enum Action {
 }
 
 pub(super) fn run(global: &Global, command: User) -> Result {
-    let app = wiring::admin_app(global)?;
+    let config = wiring::config(global)?;
     wiring::block_on(async move {
+        let app = wiring::admin_app(config).await?;
         match command.action {
             Action::Add {
                 name,

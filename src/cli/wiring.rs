@@ -1,11 +1,11 @@
 //! Putting the program together from a configuration.
 //!
-//! Owns the choice of store and models. Called by the commands. Invariant: this is the one place
-//! that knows which backend and which kinds of model there are.
+//! Owns the choice of models and what goes into an [`App`]. Called by the commands. Invariant: this is
+//! the one place that knows which kinds of model there are.
 
+use super::backend::{self, Backend, Opened};
 use super::{Global, Result};
 use crate::auth::SystemRandom;
-use crate::auth::keys::Keys;
 use crate::config::{Config, LogFormat};
 use crate::domain::time::SystemClock;
 use crate::domain::{Error, ErrorCode};
@@ -13,10 +13,8 @@ use crate::llm::ChatModel;
 use crate::llm::listener::Listener;
 use crate::llm::openai::OpenAi;
 use crate::service::{App, Parts};
-use crate::store::Store;
-use crate::store::sqlite::{self, SqliteStore};
 use std::io::IsTerminal as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use tracing_subscriber::EnvFilter;
 
@@ -52,25 +50,6 @@ pub(super) fn log(config: &Config) -> Result {
     begun.map_err(|e| wrong(e.to_string()).into())
 }
 
-/// Opens the store that the configuration names.
-pub(super) fn store(config: &Config) -> Result<Arc<dyn Store>> {
-    Ok(Arc::new(SqliteStore::open(
-        &database_file(config)?,
-        &SystemClock,
-    )?))
-}
-
-/// The file of the embedded database.
-pub(super) fn database_file(config: &Config) -> Result<PathBuf> {
-    let wrong = || {
-        Error::new(
-            ErrorCode::Config,
-            "database.url must be sqlite://PATH, such as sqlite://data/deepme.db",
-        )
-    };
-    Ok(sqlite::path_of(config.database.url.expose()).ok_or_else(wrong)?)
-}
-
 /// Models in the order in which they are asked.
 pub(super) type Chain = Vec<Arc<dyn ChatModel>>;
 
@@ -91,36 +70,31 @@ pub(super) fn models(config: &Config) -> Result<(Chain, Vec<String>)> {
     Ok((models, hosts))
 }
 
-/// The whole program.
-pub(super) fn app(
+/// The whole program on a database that is open.
+pub(super) async fn app(
     config: Config,
-    store: Arc<dyn Store>,
+    opened: &Opened,
+    (key_file, shared): (PathBuf, bool),
     models: Vec<Arc<dyn ChatModel>>,
 ) -> Result<Arc<App>> {
-    let key_file = if config.auth.key_file.as_os_str().is_empty() {
-        database_file(&config)?.with_file_name("token.key")
-    } else {
-        config.auth.key_file.clone()
-    };
-    let keys = Keys::load_or_create(&key_file, &SystemRandom)?;
-    let clock = Arc::new(SystemClock);
-    let random = Arc::new(SystemRandom);
+    let keys = backend::keys(&*opened.store, &key_file, shared).await?;
     Ok(App::new(Parts {
         config,
-        store,
-        bulletin: None,
+        store: Arc::clone(&opened.store),
+        bulletin: opened.bulletin.clone(),
         models,
         keys,
-        clock,
-        random,
+        clock: Arc::new(SystemClock),
+        random: Arc::new(SystemRandom),
     })?)
 }
 
 /// An app for a command that only touches the database.
-pub(super) fn admin_app(global: &Global) -> Result<Arc<App>> {
-    let config = config(global)?;
-    let store = store(&config)?;
-    app(config, store, Vec::new())
+pub(super) async fn admin_app(config: Config) -> Result<Arc<App>> {
+    let backend = Backend::of(&config.database)?;
+    let keys = (backend.key_file(&config), backend.shares_keys());
+    let opened = backend.open_beside(&config.database).await?;
+    app(config, &opened, keys, Vec::new()).await
 }
 
 /// Runs a future to its end on a runtime of its own.
@@ -132,32 +106,4 @@ pub(super) fn block_on<T>(future: impl Future<Output = Result<T>>) -> Result<T> 
     let outcome = runtime.block_on(future);
     runtime.shutdown_timeout(std::time::Duration::from_secs(1));
     outcome
-}
-
-/// Holds the database for one server: a second one on the same file would sweep the turns of the
-/// first. Let go when dropped.
-pub(super) fn lock(database: &Path) -> Result<std::fs::File> {
-    use std::os::unix::fs::OpenOptionsExt as _;
-    sqlite::prepare(database)?;
-    let mut name = database.file_name().unwrap_or_default().to_owned();
-    name.push(".lock");
-    let path = database.with_file_name(name);
-    let file = std::fs::OpenOptions::new()
-        .create(true)
-        .truncate(false)
-        .write(true)
-        .mode(0o600)
-        .open(&path)?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(std::fs::TryLockError::WouldBlock) => Err(Error::new(
-            ErrorCode::Config,
-            format!(
-                "another deepme serves the database {} already",
-                database.display()
-            ),
-        )
-        .into()),
-        Err(std::fs::TryLockError::Error(error)) => Err(error.into()),
-    }
 }

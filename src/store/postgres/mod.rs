@@ -7,6 +7,7 @@
 
 mod connector;
 mod migrate;
+mod news;
 mod pool;
 mod prompts;
 mod sessions;
@@ -29,6 +30,7 @@ use tokio_postgres::Row;
 
 pub use connector::Connector;
 pub use migrate::{MIGRATIONS, Migration};
+pub use news::PostgresBulletin;
 
 /// A database on a server.
 #[derive(Clone)]

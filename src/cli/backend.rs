@@ -1,0 +1,242 @@
+//! Which database the configuration names, and how it is opened.
+//!
+//! Owns the choice of backend. Called by [`super::wiring`] and the commands about the database itself.
+//! Invariants: this is the one place that knows which backends there are; only one server works on a
+//! file, and it alone may change the file's schema; a schema on a server is changed by `deepme migrate
+//! up` only.
+
+use super::{Result, note};
+use crate::auth::SystemRandom;
+use crate::auth::keys::Keys;
+use crate::config::{self, Config};
+use crate::domain::time::SystemClock;
+use crate::domain::{Clock as _, Error, ErrorCode};
+use crate::store::postgres::{Connector, PostgresBulletin, PostgresStore};
+use crate::store::sqlite::{self, SqliteStore};
+use crate::store::{Bulletin, SchemaState, Store};
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// How far the clocks of a server and its database may be apart before it is said, in microseconds.
+/// Leases of turns are 15 s, and are compared by whoever sweeps.
+const CLOCKS_APART: u64 = 2_000_000;
+
+/// A database, not opened yet.
+pub(super) enum Backend {
+    /// A file.
+    Sqlite(PathBuf),
+    /// A server.
+    Postgres(Box<Connector>),
+}
+
+/// A database that is open.
+pub(super) struct Opened {
+    pub(super) store: Arc<dyn Store>,
+    /// How instances tell each other; `None` where there is one only.
+    pub(super) bulletin: Option<Arc<dyn Bulletin>>,
+    /// Held while the database is served by this process alone; `None` when others may serve it, too.
+    pub(super) lock: Option<File>,
+}
+
+impl Backend {
+    /// The database that the configuration names.
+    pub(super) fn of(database: &config::Database) -> Result<Self> {
+        let url = database.url.expose();
+        if let Some(path) = sqlite::path_of(url) {
+            return Ok(Self::Sqlite(path));
+        }
+        if url.starts_with("postgres://") || url.starts_with("postgresql://") {
+            return Ok(Self::Postgres(Box::new(Connector::parse(database)?)));
+        }
+        Err(Error::new(
+            ErrorCode::Config,
+            "database.url must be sqlite://PATH, such as sqlite://data/deepme.db, \
+             or postgres://USER@HOST/DATABASE",
+        )
+        .into())
+    }
+
+    /// Opens the database to serve it. A file is locked and brought up to date.
+    pub(super) async fn open_to_serve(self, database: &config::Database) -> Result<Opened> {
+        match self {
+            Self::Sqlite(path) => {
+                blocking(move || {
+                    // Locked before the schema is touched.
+                    let lock = lock(&path)?;
+                    let store = SqliteStore::open(&path, &SystemClock)?;
+                    Ok(Opened {
+                        store: Arc::new(store),
+                        bulletin: None,
+                        lock: Some(lock),
+                    })
+                })
+                .await
+            }
+            Self::Postgres(connector) => {
+                let store = PostgresStore::connect(&connector, database).await?;
+                store.state().await?.check()?;
+                let ahead = store.clock_ahead(SystemClock.now()).await?;
+                if ahead.unsigned_abs() > CLOCKS_APART {
+                    note(format_args!(
+                        "warning: the clock of the database is {} s apart from this machine's; \
+                         running turns are told from dead ones by time, so let NTP set both",
+                        ahead / 1_000_000
+                    ))?;
+                }
+                Ok(Opened {
+                    store: Arc::new(store),
+                    bulletin: Some(PostgresBulletin::start(*connector)),
+                    lock: None,
+                })
+            }
+        }
+    }
+
+    /// Opens the database beside a server that may be running on it. An empty file is made ready; an
+    /// older one is not touched.
+    pub(super) async fn open_beside(self, database: &config::Database) -> Result<Opened> {
+        let store: Arc<dyn Store> = match self {
+            Self::Sqlite(path) => {
+                blocking(move || {
+                    let state = SqliteStore::state(&path)?;
+                    if state.current > 0 {
+                        state.check()?;
+                    }
+                    Ok(Arc::new(SqliteStore::open(&path, &SystemClock)?))
+                })
+                .await?
+            }
+            Self::Postgres(connector) => {
+                let store = PostgresStore::connect(&connector, database).await?;
+                store.state().await?.check()?;
+                Arc::new(store)
+            }
+        };
+        Ok(Opened {
+            store,
+            bulletin: None,
+            lock: None,
+        })
+    }
+
+    /// Where the schema stands, without changing it.
+    pub(super) async fn state(&self, database: &config::Database) -> Result<SchemaState> {
+        match self {
+            Self::Sqlite(path) => {
+                let path = path.clone();
+                blocking(move || Ok(SqliteStore::state(&path)?)).await
+            }
+            Self::Postgres(connector) => {
+                let store = PostgresStore::connect(connector, database).await?;
+                Ok(store.state().await?)
+            }
+        }
+    }
+
+    /// Brings the schema up to date; where it stood and where it stands.
+    pub(super) async fn migrate(
+        &self,
+        database: &config::Database,
+    ) -> Result<(SchemaState, SchemaState)> {
+        let before = self.state(database).await?;
+        match self {
+            Self::Sqlite(path) => {
+                let path = path.clone();
+                blocking(move || {
+                    let _lock = lock(&path)?;
+                    SqliteStore::open(&path, &SystemClock)?;
+                    Ok(())
+                })
+                .await?;
+            }
+            Self::Postgres(connector) => {
+                let store = PostgresStore::connect(connector, database).await?;
+                store.migrate(SystemClock.now()).await?;
+            }
+        }
+        Ok((before, self.state(database).await?))
+    }
+
+    /// Where the keys are: `auth.key_file`; without it beside the file, or under `data`.
+    pub(super) fn key_file(&self, config: &Config) -> PathBuf {
+        let named = &config.auth.key_file;
+        match self {
+            _ if !named.as_os_str().is_empty() => named.clone(),
+            Self::Sqlite(path) => path.with_file_name("token.key"),
+            Self::Postgres(_) => PathBuf::from("data/token.key"),
+        }
+    }
+
+    /// Whether several machines share the keys, so that none of them may make its own.
+    pub(super) fn shares_keys(&self) -> bool {
+        matches!(self, Self::Postgres(_))
+    }
+}
+
+/// The keys of a server, or of a command that works beside one.
+pub(super) async fn keys(store: &dyn Store, file: &Path, shared: bool) -> Result<Keys> {
+    if !shared {
+        return Ok(Keys::load_or_create(file, &SystemRandom)?);
+    }
+    let Some(keys) = Keys::load(file)? else {
+        return Err(Error::new(
+            ErrorCode::Config,
+            format!(
+                "there are no keys at {0}: run deepme keys init on the first machine, \
+                 and copy its {0} to the others",
+                file.display()
+            ),
+        )
+        .into());
+    };
+    if store.claim_keys(keys.fingerprint()).await? != keys.fingerprint() {
+        return Err(Error::new(
+            ErrorCode::Config,
+            format!(
+                "the keys at {} are not the ones that this database is served with: \
+                 copy the file from another machine that serves it",
+                file.display()
+            ),
+        )
+        .into());
+    }
+    Ok(keys)
+}
+
+/// Holds a file for one server: a second one on it would sweep the turns of the first. Let go when
+/// dropped.
+pub(super) fn lock(database: &Path) -> Result<File> {
+    use std::os::unix::fs::OpenOptionsExt as _;
+    sqlite::prepare(database)?;
+    let mut name = database.file_name().unwrap_or_default().to_owned();
+    name.push(".lock");
+    let path = database.with_file_name(name);
+    let file = std::fs::OpenOptions::new()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .mode(0o600)
+        .open(&path)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(std::fs::TryLockError::WouldBlock) => Err(Error::new(
+            ErrorCode::Config,
+            format!(
+                "another deepme serves the database {} already",
+                database.display()
+            ),
+        )
+        .into()),
+        Err(std::fs::TryLockError::Error(error)) => Err(error.into()),
+    }
+}
+
+/// Work on files, off the runtime's workers.
+pub(super) async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T> + Send + 'static,
+) -> Result<T> {
+    tokio::task::spawn_blocking(work)
+        .await
+        .map_err(Error::internal)?
+}

@@ -25,6 +25,7 @@ mod command_line;
 mod contract;
 mod conversation;
 mod doors;
+mod elsewhere;
 mod house;
 mod lists;
 mod never_silence;

@@ -11,7 +11,7 @@ use std::path::Path;
 
 /// A database in which somebody has talked and wished for something.
 async fn lived_in() -> (Server, Connection) {
-    let server = Server::start().await;
+    let server = Server::embedded().await;
     let jiwoo = server.person("jiwoo").await;
     server.script(answer(&["네"]));
     let (mut talk, _) = jiwoo.connect(None).await;

@@ -1,5 +1,7 @@
 //! A server on port 0 with a scripted model and a clock that stands still, and people who talk to it.
 
+use crate::cluster::cluster;
+use crate::contract::settings;
 use deepme::auth::SystemRandom;
 use deepme::auth::keys::Keys;
 use deepme::client::{Client, ConnectOptions, Event, Socket};
@@ -10,8 +12,9 @@ use deepme::domain::{SessionId, Timestamp, UserId};
 use deepme::llm::ChatModel;
 use deepme::llm::scripted::{Act, Gate, Scripted};
 use deepme::service::{App, Parts};
-use deepme::store::Store;
+use deepme::store::postgres::{Connector, PostgresBulletin, PostgresStore};
 use deepme::store::sqlite::SqliteStore;
+use deepme::store::{Bulletin, Store};
 use deepme::wire::ws::{ClientFrame, ServerFrame, SessionFrame, UserMessage};
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -48,6 +51,52 @@ pub fn held(before: &str, gate: &Gate, after: &str) -> Vec<Act> {
     ]
 }
 
+/// What a server stands on.
+struct Opened {
+    store: Arc<dyn Store>,
+    bulletin: Option<Arc<dyn Bulletin>>,
+    /// Whether nobody else works on it.
+    alone: bool,
+}
+
+/// Whether these tests run on PostgreSQL: `tests/run` runs them once on each.
+pub fn on_postgres() -> bool {
+    std::env::var("DEEPME_TEST_BACKEND").is_ok_and(|backend| backend == "postgres")
+}
+
+/// The database of a directory, made when there is none.
+async fn open(dir: &TempDir, clock: &ManualClock, on_postgres: bool) -> Opened {
+    let file = dir.path().join("data/t.db");
+    if !on_postgres {
+        return Opened {
+            store: Arc::new(SqliteStore::open(&file, clock).unwrap()),
+            bulletin: None,
+            alone: true,
+        };
+    }
+    deepme::store::sqlite::prepare(&file).unwrap();
+    let mut url = std::fs::read_to_string(&file).unwrap();
+    if url.is_empty() {
+        url = cluster().database().await;
+        std::fs::write(&file, &url).unwrap();
+    }
+    let (store, connector) = postgres(&url).await;
+    Opened {
+        store: Arc::new(store),
+        bulletin: Some(PostgresBulletin::start(connector)),
+        alone: true,
+    }
+}
+
+/// A store on the database at `url`, of which the schema is up to date.
+pub async fn postgres(url: &str) -> (PostgresStore, Connector) {
+    let settings = settings(url);
+    let connector = Connector::parse(&settings).unwrap();
+    let store = PostgresStore::connect(&connector, &settings).await.unwrap();
+    store.migrate(START).await.unwrap();
+    (store, connector)
+}
+
 /// A person with an account.
 pub struct Person {
     pub client: Client,
@@ -74,7 +123,7 @@ impl Server {
         config: Config,
         models: Option<Vec<Arc<dyn ChatModel>>>,
     ) -> Self {
-        Self::over(dir, config, models, |store| Arc::new(store)).await
+        Self::over(dir, config, models, |store| store).await
     }
 
     /// The same with something between the server and its store.
@@ -82,23 +131,64 @@ impl Server {
         dir: Arc<TempDir>,
         config: Config,
         models: Option<Vec<Arc<dyn ChatModel>>>,
-        wrap: impl FnOnce(SqliteStore) -> Arc<dyn Store>,
+        wrap: impl FnOnce(Arc<dyn Store>) -> Arc<dyn Store>,
     ) -> Self {
-        let model = Arc::new(Scripted::default());
         let clock = Arc::new(ManualClock::new(START));
-        let store = SqliteStore::open(&dir.path().join("data/t.db"), &*clock).unwrap();
+        let mut opened = open(&dir, &clock, on_postgres()).await;
+        opened.store = wrap(opened.store);
+        Self::of(dir, config, models, opened, clock).await
+    }
+
+    /// A server on embedded SQLite, whatever the others run on.
+    pub async fn embedded() -> Self {
+        let dir = Arc::new(tempfile::tempdir().unwrap());
+        let clock = Arc::new(ManualClock::new(START));
+        let opened = open(&dir, &clock, false).await;
+        Self::of(dir, Config::default(), None, opened, clock).await
+    }
+
+    /// One of several servers on the PostgreSQL database at `url`.
+    pub async fn one_of_several(url: &str, keys: &Arc<TempDir>) -> Self {
+        let clock = Arc::new(ManualClock::new(START));
+        let (store, connector) = postgres(url).await;
+        let opened = Opened {
+            store: Arc::new(store),
+            bulletin: Some(PostgresBulletin::start(connector)),
+            alone: false,
+        };
+        std::fs::create_dir_all(keys.path().join("data")).unwrap();
+        Self::of(Arc::clone(keys), Config::default(), None, opened, clock).await
+    }
+
+    async fn of(
+        dir: Arc<TempDir>,
+        config: Config,
+        models: Option<Vec<Arc<dyn ChatModel>>>,
+        opened: Opened,
+        clock: Arc<ManualClock>,
+    ) -> Self {
+        let Opened {
+            store,
+            bulletin,
+            alone,
+        } = opened;
+        let model = Arc::new(Scripted::default());
         let keys = Keys::load_or_create(&dir.path().join("data/token.key"), &SystemRandom).unwrap();
         let app = App::new(Parts {
             config,
-            store: wrap(store),
-            bulletin: None,
+            store,
+            bulletin,
             models: models.unwrap_or_else(|| vec![Arc::clone(&model) as Arc<dyn ChatModel>]),
             keys,
             clock: Arc::<ManualClock>::clone(&clock),
             random: Arc::new(SystemRandom),
         })
         .unwrap();
-        app.close_all_orphans().await.unwrap();
+        if alone {
+            app.close_all_orphans().await.unwrap();
+        }
+        let heeding = Arc::clone(&app);
+        tokio::spawn(async move { heeding.heed().await });
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let stop = CancellationToken::new();

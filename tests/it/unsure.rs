@@ -8,7 +8,6 @@ use deepme::domain::step::{EmotionStep, MessageId};
 use deepme::domain::user::{Email, User};
 use deepme::domain::{Error, Result, SessionId, StepId, Timestamp, UserId};
 use deepme::llm::scripted::answer;
-use deepme::store::sqlite::SqliteStore;
 use deepme::store::{BeginStep, Begun, Briefing, FinishStep, Store};
 use deepme::wire::ws::{ClientFrame, Resume, ServerFrame};
 use futures_util::future::BoxFuture;
@@ -92,7 +91,7 @@ async fn a_turn_that_is_asked_for_while_it_begins_is_told_once() {
 
 /// A store that stands between the server and its real one.
 pub struct Unsure {
-    pub inner: SqliteStore,
+    pub inner: Arc<dyn Store>,
     /// A begin answers when it finds a permit here.
     pub slow: Arc<Semaphore>,
     /// Whether the next begin is one whose outcome nobody learns.

@@ -106,14 +106,11 @@ impl App {
             };
             match found {
                 Ok(Some(step)) => {
-                    let newer = app.live.note_newest(session_id, step.step_order);
-                    let running = app.live.running(session_id);
-                    let known = running.is_some_and(|turn| {
-                        turn.step_order > step.step_order
-                            || (turn.step_id == step.step_id && !turn.elsewhere)
-                    });
-                    if !known && (step_id.is_some() || newer || step.status == StepStatus::Pending)
-                    {
+                    // One that ended before anybody here knew of the session is history.
+                    let history = step_id.is_none()
+                        && step.status != StepStatus::Pending
+                        && app.live.newest(session_id).is_none();
+                    if !history {
                         app.copy(user_id, step, true).await;
                     }
                 }
@@ -126,21 +123,26 @@ impl App {
     }
 
     /// Copies the turn that another instance runs in a session, if one does, for somebody who comes
-    /// to it here.
+    /// to it here. The latest place in the session, where there can be other instances.
     pub async fn look_elsewhere(
         self: &Arc<Self>,
         user_id: UserId,
         attached: Attached,
-    ) -> Result<()> {
+    ) -> Result<Option<i64>> {
         let session_id = attached.session_id;
-        if self.bulletin.is_none() || !attached.stored || self.live.running(session_id).is_some() {
-            return Ok(());
+        if self.bulletin.is_none() || !attached.stored {
+            return Ok(None);
+        }
+        let running = self.live.running(session_id);
+        if let Some(running) = running {
+            return Ok(Some(running.step_order));
         }
         let latest = self.store.find_step(user_id, session_id, None).await?;
+        let newest = latest.as_ref().map(|step| step.step_order);
         if let Some(step) = latest.filter(|step| step.status == StepStatus::Pending) {
             self.copy(user_id, step, false).await;
         }
-        Ok(())
+        Ok(newest)
     }
 
     /// A step that was pending when it was read: as it is now, or as it grows elsewhere.
@@ -161,17 +163,20 @@ impl App {
             )
             .retry_after(1));
         }
-        Ok(Found::Running(self.copy(user_id, step, false).await))
+        match self.copy(user_id, step, false).await {
+            Some(turn) => Ok(Found::Running(turn)),
+            None => Err(Error::not_found("step")),
+        }
     }
 
-    /// The copy of a stored step that is kept up to date until it ends. `tell`: those who are
-    /// attached are to follow it.
+    /// The copy of a stored step that is kept up to date until it ends. With `tell`, those who are
+    /// attached are to follow it; `None` when they have done so.
     async fn copy(
         self: &Arc<Self>,
         user_id: UserId,
         step: EmotionStep,
         tell: bool,
-    ) -> Arc<LiveTurn> {
+    ) -> Option<Arc<LiveTurn>> {
         let safety = self.safety_of(&step).await;
         let started = Started {
             step_id: step.step_id,
@@ -182,14 +187,14 @@ impl App {
             user_input: step.user_input.clone(),
             created_at: step.created_at,
         };
-        let (turn, new) = self.live.copy(started, &step.gpt_response, safety, tell);
+        let (turn, new) = self.live.copy(started, &step.gpt_response, safety, tell)?;
         if new {
             let app = Arc::clone(self);
             let copy = Arc::clone(&turn);
             self.turns
                 .spawn(async move { app.keep_up(copy, step).await });
         }
-        turn
+        Some(turn)
     }
 
     /// The safety frame that the turn had where it runs: the rules are the same, and so are the

@@ -176,6 +176,12 @@ impl Serving {
         format!("http://{}", self.address)
     }
 
+    /// SIGKILL.
+    pub fn kill(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
     pub fn arguments(&self) -> Vec<u8> {
         std::fs::read(
             Path::new("/proc")

@@ -18,6 +18,7 @@
 mod cluster;
 mod raw;
 mod support;
+mod talkers;
 
 mod bad_frames;
 mod bad_requests;
@@ -32,6 +33,7 @@ mod never_silence;
 mod openapi;
 mod races;
 mod readme;
+mod several;
 mod sqlite;
 mod unsure;
 mod upstream;

@@ -134,14 +134,17 @@ impl Socket {
             }
         };
         // One that another instance runs is copied first.
-        if let Err(error) = self.app.look_elsewhere(user_id, attached).await {
-            problem::log(&error);
-            self.send_error(ErrorFrame::from(&error)).await?;
-            return Err(Over::Close(close::OVERLOADED, "try again"));
-        }
+        let newest = match self.app.look_elsewhere(user_id, attached).await {
+            Ok(newest) => newest,
+            Err(error) => {
+                problem::log(&error);
+                self.send_error(ErrorFrame::from(&error)).await?;
+                return Err(Over::Close(close::OVERLOADED, "try again"));
+            }
+        };
         // Subscribed before the running turn is looked at: a turn that begins in between is told
         // twice rather than never.
-        let mut subscription = self.app.subscribe(user_id, attached);
+        let mut subscription = self.app.subscribe(user_id, attached, newest);
         let turn = subscription
             .running
             .take()

@@ -77,14 +77,17 @@ impl Sessions {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Watches the turns of a session; `newest` is the latest place that is stored in it, if known.
     pub(in crate::service) fn subscribe(
         &self,
         user_id: UserId,
         session_id: SessionId,
+        newest: Option<i64>,
     ) -> Subscription {
         let mut map = self.map();
         let entry = map.entry(session_id).or_default();
         entry.user_id = Some(user_id);
+        entry.newest = entry.newest.max(newest);
         Subscription {
             turns: entry.news.subscribe(),
             running: entry.turn.clone(),
@@ -136,16 +139,9 @@ impl Sessions {
             .collect()
     }
 
-    /// Notes the newest step that is stored in a session; whether it is newer than what those who
-    /// are attached know of. The first note is what they begin with.
-    pub(in crate::service) fn note_newest(&self, session_id: SessionId, step_order: i64) -> bool {
-        let mut map = self.map();
-        let Some(entry) = map.get_mut(&session_id) else {
-            return false;
-        };
-        let newer = entry.newest.is_some_and(|newest| newest < step_order);
-        entry.newest = entry.newest.max(Some(step_order));
-        newer
+    /// The newest place in a session that those who are attached here know of.
+    pub(in crate::service) fn newest(&self, session_id: SessionId) -> Option<i64> {
+        self.map().get(&session_id)?.newest
     }
 
     /// Makes a turn the session's running one and tells everybody who is attached.
@@ -157,14 +153,15 @@ impl Sessions {
     }
 
     /// The copy of a turn that another instance runs, and whether it is a new one, which somebody
-    /// must keep up to date. `tell` says whether those who are attached are to hear of it.
+    /// must keep up to date. With `tell`, those who are attached hear of it; `None` when they have
+    /// heard of it, or of a later one, already.
     pub(in crate::service) fn copy(
         &self,
         started: Started,
         text: &str,
         safety: Option<ServerFrame>,
         tell: bool,
-    ) -> (Arc<LiveTurn>, bool) {
+    ) -> Option<(Arc<LiveTurn>, bool)> {
         let mut map = self.map();
         let entry = map.entry(started.session_id).or_default();
         let there = entry
@@ -175,7 +172,11 @@ impl Sessions {
             if tell && entry.untold.take_if(|step| *step == turn.step_id).is_some() {
                 let _ = entry.news.send(Arc::clone(&turn));
             }
-            return (turn, false);
+            return Some((turn, false));
+        }
+        if tell && entry.newest >= Some(started.step_order) {
+            // What was read of it is older than what happened here.
+            return None;
         }
         let turn = Arc::new(LiveTurn::new(started, true));
         if let Some(safety) = safety {
@@ -189,7 +190,7 @@ impl Sessions {
             entry.untold = Some(turn.step_id);
             entry.turn = Some(Arc::clone(&turn));
         }
-        (turn, true)
+        Some((turn, true))
     }
 
     /// Lets go of a copy that nobody reads; whether it did.

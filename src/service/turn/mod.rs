@@ -95,8 +95,13 @@ impl App {
     }
 
     /// Watches the turns of a session. [`Self::leave`] when done.
-    pub fn subscribe(&self, user_id: UserId, attached: Attached) -> Subscription {
-        self.live.subscribe(user_id, attached.session_id)
+    pub fn subscribe(
+        &self,
+        user_id: UserId,
+        attached: Attached,
+        newest: Option<i64>,
+    ) -> Subscription {
+        self.live.subscribe(user_id, attached.session_id, newest)
     }
 
     /// The running turn of a session.

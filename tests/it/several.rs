@@ -1,0 +1,180 @@
+//! Real processes on one PostgreSQL, and what becomes of conversations when one of them, or the
+//! database, dies.
+
+use crate::cluster::Cluster;
+use crate::command_line::Machine;
+use crate::raw::Ask;
+use crate::support::PASSWORD;
+use crate::talkers::{Progress, Talked, balancer, compare, slow_model, talk};
+use deepme::client::Client;
+use deepme::domain::step::StepStatus;
+use deepme::wire::rest::GenerateRequest;
+use futures_util::future::join_all;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+/// Longest time from the death of a server to the end of its last turn: a lease of 15 s, a sweep every
+/// 3 s, and some for a machine that is busy with other tests.
+const LEASE_AND_SWEEP: Duration = Duration::from_secs(15 + 3 + 7);
+
+/// A machine that is set up for a database.
+async fn machine(url: &str, words: usize, pause: Duration) -> (Machine, Vec<(String, String)>) {
+    let machine = Machine::new();
+    let env: Vec<(String, String)> = [
+        ("DEEPME_DATABASE__URL", url),
+        ("OPENAI_BASE_URL", &slow_model(words, pause).await),
+    ]
+    .map(|(name, value)| (name.to_owned(), value.to_owned()))
+    .into();
+    let run = |args: &[&str]| machine.run_with(args, "", &borrowed(&env)).ok();
+    run(&["migrate", "up"]);
+    run(&["keys", "init"]);
+    (machine, env)
+}
+
+fn borrowed(env: &[(String, String)]) -> Vec<(&str, &str)> {
+    env.iter().map(|(n, v)| (n.as_str(), v.as_str())).collect()
+}
+
+/// As many clients as accounts, at the address.
+async fn people(
+    server: SocketAddr,
+    through: SocketAddr,
+    accounts: usize,
+    name: &str,
+) -> Vec<Client> {
+    let stranger = Client::new(&format!("http://{server}")).unwrap();
+    let mut people = Vec::new();
+    for n in 0..accounts {
+        let email = format!("{name}{n}-{}@example.com", server.port());
+        stranger.register("사람", &email, PASSWORD).await.unwrap();
+        let login = stranger.login(&email, PASSWORD).await.unwrap();
+        let client = Client::new(&format!("http://{through}")).unwrap();
+        people.push(client.with_token(&login.access_token.0).unwrap());
+    }
+    people
+}
+
+/// Everybody talks; `meanwhile` runs once so many turns have begun to be answered.
+async fn everybody(
+    people: &[Client],
+    conversations: usize,
+    turns: usize,
+    meanwhile: impl AsyncFnOnce(&Progress),
+) -> Vec<(Client, Talked)> {
+    let progress = Arc::new(Progress::default());
+    let talking: Vec<_> = (0..conversations)
+        .map(|n| {
+            let client = people[n % people.len()].clone();
+            let progress = Arc::clone(&progress);
+            tokio::spawn(async move {
+                let talked = talk(client.clone(), &format!("talk{n}"), turns, progress).await;
+                (client, talked)
+            })
+        })
+        .collect();
+    reached(&progress.speaking, conversations / 2).await;
+    meanwhile(&progress).await;
+    let all = tokio::time::timeout(Duration::from_mins(2), join_all(talking)).await;
+    let all = all.expect("every conversation comes to its end");
+    all.into_iter().map(Result::unwrap).collect()
+}
+
+async fn reached(counter: &AtomicUsize, wanted: usize) {
+    let begun = Instant::now();
+    while counter.load(Ordering::Relaxed) < wanted {
+        assert!(
+            begun.elapsed() < Duration::from_mins(1),
+            "it does not come to that"
+        );
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+/// 200 conversations on two servers behind a balancer, one of which is killed in the middle.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn fault_15_when_one_of_two_servers_is_killed_everybody_goes_on_with_the_other() {
+    let cluster = Cluster::durable();
+    let url = cluster.database().await;
+    let (machine, env) = machine(&url, 20, Duration::from_millis(100)).await;
+    let mut first = machine.serve(&[], &borrowed(&env));
+    let second = machine.serve(&[], &borrowed(&env));
+    // Compiling the safety rules takes its time in a test build: both are to be ready.
+    for server in [first.address, second.address] {
+        let warm = people(server, server, 1, "warm").await;
+        let request = GenerateRequest {
+            user_input: "안녕".to_owned(),
+            ..GenerateRequest::default()
+        };
+        warm[0].generate(&request).await.unwrap();
+    }
+    let balanced = balancer(vec![first.address, second.address]).await;
+    let people = people(second.address, balanced, 20, "talks").await;
+    let mut killed = Instant::now();
+    let talked = everybody(&people, 200, 2, async |_| {
+        first.kill();
+        killed = Instant::now();
+    })
+    .await;
+    let everybody_heard = killed.elapsed();
+    let mut interrupted = 0;
+    for (client, talked) in &talked {
+        let stored = client.steps(talked.session_id).await.unwrap();
+        compare(talked, &stored);
+        interrupted += stored
+            .iter()
+            .filter(|step| step.status == StepStatus::Interrupted)
+            .count();
+    }
+    let troubles: usize = talked.iter().map(|(_, talked)| talked.troubles).sum();
+    println!(
+        "{interrupted} of 400 turns interrupted, {troubles} attempts more, all over {:.1} s after the kill",
+        everybody_heard.as_secs_f64()
+    );
+    assert!(interrupted > 20, "the kill came in the middle of turns");
+    // Two turns of 2 s each, and the wait for the dead server's turns.
+    assert!(
+        everybody_heard < LEASE_AND_SWEEP + Duration::from_secs(10),
+        "{everybody_heard:?}"
+    );
+}
+
+/// PostgreSQL dies under load and comes back: whoever asked meanwhile was told to come back, nobody
+/// lost a word, and the server was not restarted.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn fault_12_postgresql_may_die_and_come_back_under_load() {
+    let cluster = Cluster::durable();
+    let url = cluster.database().await;
+    let (machine, env) = machine(&url, 10, Duration::from_millis(50)).await;
+    let server = machine.serve(&[], &borrowed(&env));
+    let people = people(server.address, server.address, 10, "talks").await;
+    let get = async |path: &str| Ask::new("GET", path).send_to(server.address).await;
+    let talked = everybody(&people, 60, 6, async |progress| {
+        cluster.stop("immediate");
+        let health = get("/health").await;
+        assert_eq!(health.status, 503);
+        assert!(health.header("retry-after").is_some());
+        assert_eq!(get("/health/live").await.status, 200);
+        let person = people[0].base().clone();
+        let stranger = Client::new(person.as_str()).unwrap();
+        let asked = Instant::now();
+        let refused = stranger.login("nobody@example.com", PASSWORD).await;
+        assert!(
+            asked.elapsed() < Duration::from_secs(4),
+            "an answer comes within 3 s"
+        );
+        assert_eq!(refused.unwrap_err().status(), Some(503));
+        cluster.start();
+    })
+    .await;
+    let mut troubles = 0;
+    for (client, talked) in &talked {
+        let stored = client.steps(talked.session_id).await.unwrap();
+        compare(talked, &stored);
+        troubles += talked.troubles;
+    }
+    println!("{troubles} attempts more");
+    assert_eq!(get("/health").await.status, 200);
+}

@@ -1,5 +1,4 @@
-//! Real processes on one PostgreSQL, and what becomes of conversations when one of them, or the
-//! database, dies.
+//! Real processes, and what becomes of conversations when one of them, or the database, dies.
 
 use crate::cluster::Cluster;
 use crate::command_line::Machine;
@@ -8,11 +7,11 @@ use crate::support::PASSWORD;
 use crate::talkers::{Progress, Talked, balancer, compare, slow_model, talk};
 use deepme::client::Client;
 use deepme::domain::step::StepStatus;
-use deepme::wire::rest::GenerateRequest;
+use deepme::wire::rest::{GenerateRequest, StepBody};
 use futures_util::future::join_all;
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 /// Longest time from the death of a server to the end of its last turn: a lease of 15 s, a sweep every
@@ -30,7 +29,10 @@ async fn machine(url: &str, words: usize, pause: Duration) -> (Machine, Vec<(Str
     .into();
     let run = |args: &[&str]| machine.run_with(args, "", &borrowed(&env)).ok();
     run(&["migrate", "up"]);
-    run(&["keys", "init"]);
+    // Embedded SQLite makes its own at the first start.
+    if url.starts_with("postgres") {
+        run(&["keys", "init"]);
+    }
     (machine, env)
 }
 
@@ -110,7 +112,7 @@ async fn fault_15_when_one_of_two_servers_is_killed_everybody_goes_on_with_the_o
         };
         warm[0].generate(&request).await.unwrap();
     }
-    let balanced = balancer(vec![first.address, second.address]).await;
+    let balanced = balancer(Arc::new(Mutex::new(vec![first.address, second.address]))).await;
     let people = people(second.address, balanced, 20, "talks").await;
     let mut killed = Instant::now();
     let talked = everybody(&people, 200, 2, async |_| {
@@ -177,4 +179,49 @@ async fn fault_12_postgresql_may_die_and_come_back_under_load() {
     }
     println!("{troubles} attempts more");
     assert_eq!(get("/health").await.status, 200);
+}
+
+/// Killed again and again while everybody talks.
+async fn killed_ten_times(url: &str) {
+    let (machine, env) = machine(url, 10, Duration::from_millis(40)).await;
+    let mut server = machine.serve(&[], &borrowed(&env));
+    let servers = Arc::new(Mutex::new(vec![server.address]));
+    let balanced = balancer(Arc::clone(&servers)).await;
+    let people = people(server.address, balanced, 5, "talks").await;
+    let talked = everybody(&people, 30, 6, async |progress| {
+        for _ in 0..10 {
+            let spoken = progress.speaking.load(Ordering::Relaxed);
+            server.kill();
+            server = machine.serve(&[], &borrowed(&env));
+            *servers.lock().unwrap() = vec![server.address];
+            // Somebody was answered in between, or all have finished.
+            let more = || progress.speaking.load(Ordering::Relaxed) > spoken + 2;
+            let begun = Instant::now();
+            while !more() && begun.elapsed() < Duration::from_secs(2) {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        }
+    })
+    .await;
+    let (mut interrupted, mut acknowledged) = (0, 0);
+    for (client, talked) in &talked {
+        let stored = client.steps(talked.session_id).await.unwrap();
+        compare(talked, &stored);
+        acknowledged += stored.len();
+        let cut = |step: &&StepBody| step.status == StepStatus::Interrupted;
+        interrupted += stored.iter().filter(cut).count();
+    }
+    println!("{acknowledged} acknowledged, none lost; {interrupted} interrupted");
+    assert!(interrupted > 0, "the kills came in the middle of turns");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn fault_15_killed_ten_times_on_sqlite_loses_nothing_acknowledged() {
+    killed_ten_times("sqlite://data/deepme.db").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn fault_15_killed_ten_times_on_postgresql_loses_nothing_acknowledged() {
+    let cluster = Cluster::durable();
+    killed_ten_times(&cluster.database().await).await;
 }

@@ -7,8 +7,9 @@ use deepme::domain::step::StepStatus;
 use deepme::domain::{SessionId, StepId};
 use deepme::wire::rest::StepBody;
 use deepme::wire::ws::{ClientFrame, ServerFrame, UserMessage};
-use std::sync::Arc;
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
@@ -207,18 +208,20 @@ async fn speak(mut stream: TcpStream, words: usize, pause: Duration) -> std::io:
         .await
 }
 
+/// The servers behind a balancer; a test may change them.
+pub type Servers = Arc<Mutex<Vec<SocketAddr>>>;
+
 /// A load balancer: each connection goes to one server after the other, to the next one when a server
 /// does not take it.
-pub async fn balancer(servers: Vec<std::net::SocketAddr>) -> std::net::SocketAddr {
+pub async fn balancer(servers: Servers) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    let servers: Arc<[_]> = servers.into();
     tokio::spawn(async move {
         for turn in 0.. {
             let Ok((mut from, _)) = listener.accept().await else {
                 return;
             };
-            let servers = Arc::clone(&servers);
+            let servers = servers.lock().unwrap().clone();
             tokio::spawn(async move {
                 for n in 0..servers.len() {
                     if let Ok(mut to) =

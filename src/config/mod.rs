@@ -174,6 +174,8 @@ impl Config {
             ("llm.first_token_seconds", self.llm.first_token_seconds),
             ("llm.idle_seconds", self.llm.idle_seconds),
             ("llm.turn_seconds", self.llm.turn_seconds),
+            ("llm.tries", u64::from(self.llm.tries)),
+            ("llm.breaker_failures", u64::from(self.llm.breaker_failures)),
             (
                 "llm.max_output_tokens",
                 u64::from(self.llm.max_output_tokens),

@@ -110,6 +110,14 @@ pub struct Llm {
     pub idle_seconds: u64,
     /// Seconds that a turn may take.
     pub turn_seconds: u64,
+    /// How often a model is asked before its first token, when it fails in a way that may pass.
+    pub tries: u32,
+    /// Seconds that all tries of a turn together may be spread over.
+    pub retry_seconds: u64,
+    /// Turns in a row that a model must fail to be left alone for a while.
+    pub breaker_failures: u32,
+    /// Seconds that it is left alone.
+    pub breaker_seconds: u64,
 }
 
 impl Default for Llm {
@@ -123,6 +131,10 @@ impl Default for Llm {
             first_token_seconds: 20,
             idle_seconds: 15,
             turn_seconds: 120,
+            tries: 3,
+            retry_seconds: 10,
+            breaker_failures: 5,
+            breaker_seconds: 30,
         }
     }
 }

@@ -5,6 +5,8 @@
 //! a [`Fault`] never holds the provider's text.
 
 pub mod builtin;
+pub mod chain;
+mod escapes;
 pub mod listener;
 pub mod openai;
 pub mod scripted;

@@ -6,6 +6,7 @@
 //! has the figures). Invariants: the provider's text never reaches a log or an error; redirects are
 //! not followed; a stream counts as ended only by `[DONE]` or a `finish_reason`.
 
+use super::escapes;
 use super::sse::Events;
 use super::{ChatModel, ChatRequest, Fault, Piece, TokenStream};
 use crate::config;
@@ -20,7 +21,9 @@ use async_openai::types::chat::{
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use futures_util::stream;
-use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
+use reqwest::header::{
+    ACCEPT, AUTHORIZATION, CONTENT_TYPE, DATE, HeaderMap, HeaderValue, RETRY_AFTER,
+};
 use serde::Deserialize;
 use serde::de::{Deserializer, IgnoredAny, Visitor};
 use std::borrow::Cow;
@@ -195,17 +198,7 @@ impl ChatModel for OpenAi {
 
 fn status_fault(response: &reqwest::Response) -> Option<Fault> {
     let status = response.status();
-    let retry_after = || {
-        let seconds: u64 = response
-            .headers()
-            .get(RETRY_AFTER)?
-            .to_str()
-            .ok()?
-            .trim()
-            .parse()
-            .ok()?;
-        Some(Duration::from_secs(seconds))
-    };
+    let retry_after = || retry_after(response.headers());
     match status.as_u16() {
         200..=299 => None,
         429 => Some(Fault::Busy {
@@ -217,6 +210,22 @@ fn status_fault(response: &reqwest::Response) -> Option<Fault> {
         status @ (401 | 403 | 404) => Some(Fault::Refused { status }),
         status => Some(Fault::Status { status }),
     }
+}
+
+/// How long the provider asks to wait: seconds, or a date, which is compared with the provider's own
+/// clock.
+fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    let text = |name| headers.get(name)?.to_str().ok().map(str::trim);
+    let asked = text(RETRY_AFTER)?;
+    if let Ok(seconds) = asked.parse() {
+        return Some(Duration::from_secs(seconds));
+    }
+    let time = |text| {
+        let parsed = jiff::fmt::rfc2822::parse(text).ok()?;
+        Some(parsed.timestamp())
+    };
+    let wait = time(asked)?.duration_since(time(text(DATE)?)?);
+    Some(wait.try_into().unwrap_or(Duration::ZERO))
 }
 
 struct Reader {
@@ -308,7 +317,15 @@ impl Answer {
             self.done = true;
             return Ok(());
         }
-        let Ok(chunk) = serde_json::from_slice::<Chunk<'_>>(data) else {
+        let mended;
+        let chunk = match serde_json::from_slice::<Chunk<'_>>(data) {
+            Err(_) if let Some(whole) = escapes::mend(data) => {
+                mended = whole;
+                serde_json::from_slice(&mended)
+            }
+            read => read,
+        };
+        let Ok(chunk) = chunk else {
             self.broken += 1;
             return if self.broken > BROKEN {
                 Err(Fault::Malformed)

@@ -20,9 +20,11 @@ use crate::config::Config;
 use crate::domain::safety::Tier;
 use crate::domain::{Clock, Random, Result};
 use crate::llm::ChatModel;
+use crate::llm::chain::Chain;
 use crate::safety::{Assessment, Gate, PackError};
 use crate::store::{Bulletin, Store};
 use std::sync::{Arc, LazyLock};
+use std::time::Duration;
 use tokio::sync::{Semaphore, broadcast};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -53,7 +55,7 @@ pub struct App {
     config: Config,
     store: Arc<dyn Store>,
     bulletin: Option<Arc<dyn Bulletin>>,
-    models: Vec<Arc<dyn ChatModel>>,
+    chain: Chain,
     keys: Arc<Keys>,
     tokens: Tokens,
     hasher: Hasher,
@@ -86,10 +88,14 @@ impl App {
                 parts.config.limits.turns.min(Semaphore::MAX_PERMITS),
             )),
             keys,
+            chain: Chain::new(
+                parts.models,
+                parts.config.llm.breaker_failures,
+                Duration::from_secs(parts.config.llm.breaker_seconds),
+            ),
             config: parts.config,
             store: parts.store,
             bulletin: parts.bulletin,
-            models: parts.models,
             clock: parts.clock,
             random: parts.random,
             known_users: account::KnownUsers::default(),

@@ -22,6 +22,7 @@ mod talkers;
 
 mod bad_frames;
 mod bad_requests;
+mod chain;
 mod command_line;
 mod contract;
 mod conversation;

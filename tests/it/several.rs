@@ -153,7 +153,7 @@ async fn fault_12_postgresql_may_die_and_come_back_under_load() {
     let server = machine.serve(&[], &borrowed(&env));
     let people = people(server.address, server.address, 10, "talks").await;
     let get = async |path: &str| Ask::new("GET", path).send_to(server.address).await;
-    let talked = everybody(&people, 60, 6, async |progress| {
+    let talked = everybody(&people, 60, 6, async |_| {
         cluster.stop("immediate");
         let health = get("/health").await;
         assert_eq!(health.status, 503);

@@ -1,10 +1,12 @@
-//! Asking one model and passing on what it says.
+//! Asking the models and passing on what one of them says.
 //!
-//! Invariants: a model that said nothing may be followed by another, one that spoke may not; an
-//! answer is whole only if the model said that it ended.
+//! Invariants: a model that said nothing may be asked again, or followed by another, within a budget of
+//! time; one that spoke may not; an answer is whole only if the model said that it ended.
 
+use super::patience;
 use crate::domain::Result;
 use crate::domain::step::{FinishReason, StepStatus};
+use crate::llm::chain::{Leave, Link, says_ill};
 use crate::llm::{ChatModel, ChatRequest, Fault, Piece};
 use crate::service::App;
 use crate::service::live::LiveTurn;
@@ -20,10 +22,104 @@ pub(super) struct Facts {
     pub(super) prompt_version: Option<String>,
     pub(super) finish_reason: Option<FinishReason>,
     pub(super) output_tokens: Option<i64>,
+    /// Whether the model broke off.
+    pub(super) cut: bool,
+}
+
+/// Asks the models in their order, each with patience; how the turn ends, or `None` when none of them
+/// said anything.
+pub(super) async fn ask_in_turn(
+    app: &App,
+    turn: &LiveTurn,
+    request: ChatRequest,
+    facts: &mut Facts,
+) -> Option<StepStatus> {
+    let until = Instant::now() + Duration::from_secs(app.config.llm.retry_seconds);
+    let mut asked = false;
+    for (place, link) in app.chain.links().enumerate() {
+        let Some(leave) = link.leave(Instant::now()) else {
+            continue;
+        };
+        asked = true;
+        let tried = Tried {
+            link,
+            leave,
+            fallback: place > 0,
+        };
+        if let Some(status) = ask_link(app, turn, tried, &request, until, facts).await {
+            return Some(status);
+        }
+    }
+    if asked {
+        return None;
+    }
+    let link = app.chain.rested_longest()?;
+    let leave = link.leave_anyway();
+    let tried = Tried {
+        link,
+        leave,
+        fallback: false,
+    };
+    ask_link(app, turn, tried, &request, until, facts).await
+}
+
+/// A model whose turn it is.
+struct Tried<'a> {
+    link: &'a Link,
+    leave: Leave,
+    fallback: bool,
+}
+
+/// Asks one model, again where that may help, and tells its breaker what came of it.
+async fn ask_link(
+    app: &App,
+    turn: &LiveTurn,
+    Tried {
+        link,
+        leave,
+        fallback,
+    }: Tried<'_>,
+    request: &ChatRequest,
+    until: Instant,
+    facts: &mut Facts,
+) -> Option<StepStatus> {
+    let model = &*link.model;
+    let mut tries = 0;
+    loop {
+        tries += 1;
+        let fault = match ask(app, turn, model, request.clone(), fallback, facts).await {
+            Ok(status) => {
+                if facts.cut {
+                    leave.ill(Instant::now());
+                } else {
+                    leave.well();
+                }
+                return Some(status);
+            }
+            Err(fault) => fault,
+        };
+        tracing::warn!(step_id = %turn.step_id, model = model.name(), fault = fault.as_str(), tries, "model did not answer");
+        let mut random = [0; 8];
+        // Without randomness the pauses are the shortest ones.
+        let _ = app.random.fill(&mut random);
+        let left = until.saturating_duration_since(Instant::now());
+        let most = app.config.llm.tries;
+        match patience::again(&fault, tries, most, left, u64::from_le_bytes(random)) {
+            Some(pause) => tokio::time::sleep(pause).await,
+            None => {
+                if says_ill(&fault) {
+                    leave.ill(Instant::now());
+                } else {
+                    leave.well();
+                }
+                return None;
+            }
+        }
+    }
 }
 
 /// Asks one model. `Err` means that it said nothing, so that the next one may be asked.
-pub(super) async fn ask(
+async fn ask(
     app: &App,
     turn: &LiveTurn,
     model: &dyn ChatModel,
@@ -84,6 +180,7 @@ pub(super) async fn ask(
             Ok(Piece::End { .. }) => return Err(Fault::Malformed),
             Err(fault) if begun => {
                 tracing::warn!(step_id = %turn.step_id, model = model.name(), fault = fault.as_str(), "answer cut");
+                facts.cut = true;
                 return Ok(StepStatus::Interrupted);
             }
             Err(fault) => return Err(fault),

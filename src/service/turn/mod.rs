@@ -7,6 +7,7 @@
 mod asking;
 pub(super) mod briefing;
 mod orphans;
+mod patience;
 mod run;
 
 use super::App;

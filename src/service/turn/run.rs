@@ -4,7 +4,7 @@
 //! a drain, a panic — the step is closed and the turn has exactly one end; what the person was
 //! shown is what is stored.
 
-use super::asking::{Facts, ask};
+use super::asking::{Facts, ask_in_turn};
 use super::briefing::{Brief, assess_together, fit, instructions, sticky, take_care};
 use super::{LEASE, failed, incomplete, terminal};
 use crate::config::PromptLanguage;
@@ -233,13 +233,8 @@ async fn answer(app: &App, turn: &LiveTurn, brief: &Brief, facts: &mut Facts) ->
         max_output_tokens: app.config.llm.max_output_tokens,
         pseudonym: app.keys.pseudonym(turn.user_id.0.as_bytes()),
     };
-    for (place, model) in app.models.iter().enumerate() {
-        match ask(app, turn, &**model, request.clone(), place > 0, facts).await {
-            Ok(status) => return status,
-            Err(fault) => {
-                tracing::warn!(step_id = %turn.step_id, model = model.name(), fault = fault.as_str(), "model did not answer");
-            }
-        }
+    if let Some(status) = ask_in_turn(app, turn, request, facts).await {
+        return status;
     }
     if assessment.tier >= Tier::Elevated {
         // Somebody in danger is never answered by silence.

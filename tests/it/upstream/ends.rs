@@ -190,7 +190,10 @@ async fn an_answer_that_is_cut_is_kept_and_not_called_complete() {
         Arc::clone(&second) as Arc<dyn ChatModel>,
     ];
     let dir = Arc::new(tempfile::tempdir().unwrap());
-    let server = Server::on(dir, Config::default(), Some(models)).await;
+    let mut config = Config::default();
+    // The same model is to fail more often than it usually may.
+    config.llm.breaker_failures = 100;
+    let server = Server::on(dir, config, Some(models)).await;
     let jiwoo = server.person("jiwoo").await;
     let (mut talk, session) = jiwoo.connect(None).await;
     let half = says("반쯤 👩‍👩‍👧");

@@ -11,6 +11,7 @@ use crate::auth::keys::Keys;
 use crate::config::{self, Config};
 use crate::domain::time::SystemClock;
 use crate::domain::{Clock as _, Error, ErrorCode};
+use crate::store::copy::{Sink, Source};
 use crate::store::postgres::{Connector, PostgresBulletin, PostgresStore};
 use crate::store::sqlite::{self, SqliteStore};
 use crate::store::{Bulletin, SchemaState, Store};
@@ -158,6 +159,66 @@ impl Backend {
         Ok((before, self.state(database).await?))
     }
 
+    /// Opens the database to read all of it. A file must not be served meanwhile: what is said after the
+    /// moment of the copy would be missing in it.
+    pub(super) async fn open_source(
+        self,
+        database: &config::Database,
+    ) -> Result<(Box<dyn Source>, Option<File>)> {
+        match self {
+            Self::Sqlite(path) => {
+                if !path.is_file() {
+                    let message = format!("there is no database at {}", path.display());
+                    return Err(Error::new(ErrorCode::Config, message).into());
+                }
+                let file = path.clone();
+                let lock = blocking(move || hold(&file)).await?;
+                Ok((SqliteStore::source(path).await?, Some(lock)))
+            }
+            Self::Postgres(connector) => {
+                let store = PostgresStore::connect(&connector, database).await?;
+                Ok((store.source().await?, None))
+            }
+        }
+    }
+
+    /// Opens the database to fill it. One without a schema gets it.
+    pub(super) async fn open_sink(
+        self,
+        database: &config::Database,
+    ) -> Result<(Box<dyn Sink>, Option<File>)> {
+        match self {
+            Self::Sqlite(path) => {
+                let file = path.clone();
+                let lock = blocking(move || {
+                    let lock = lock(&file)?;
+                    if SqliteStore::state(&file)?.current == 0 {
+                        SqliteStore::open(&file, &SystemClock)?;
+                    }
+                    Ok(lock)
+                })
+                .await?;
+                Ok((SqliteStore::sink(path).await?, Some(lock)))
+            }
+            Self::Postgres(connector) => {
+                let store = PostgresStore::connect(&connector, database).await?;
+                if store.state().await?.current == 0 {
+                    store.migrate(SystemClock.now()).await?;
+                }
+                Ok((store.sink().await?, None))
+            }
+        }
+    }
+
+    /// Whether both are one and the same file. Of two servers this cannot be told.
+    pub(super) fn is(&self, other: &Self) -> bool {
+        let (Self::Sqlite(one), Self::Sqlite(two)) = (self, other) else {
+            return false;
+        };
+        one == two
+            || matches!((one.canonicalize(), two.canonicalize()), (Ok(one), Ok(two)) if one == two)
+    }
+
     /// Where the keys are: `auth.key_file`; without it beside the file, or under `data`.
     pub(super) fn key_file(&self, config: &Config) -> PathBuf {
         let named = &config.auth.key_file;
@@ -204,11 +265,16 @@ pub(super) async fn keys(store: &dyn Store, file: &Path, shared: bool) -> Result
     Ok(keys)
 }
 
-/// Holds a file for one server: a second one on it would sweep the turns of the first. Let go when
-/// dropped.
+/// Holds a file for one server, making it when it is missing: a second server on it would sweep the
+/// turns of the first. Let go when dropped.
 pub(super) fn lock(database: &Path) -> Result<File> {
-    use std::os::unix::fs::OpenOptionsExt as _;
     sqlite::prepare(database)?;
+    hold(database)
+}
+
+/// The same for a file that is there.
+fn hold(database: &Path) -> Result<File> {
+    use std::os::unix::fs::OpenOptionsExt as _;
     let mut name = database.file_name().unwrap_or_default().to_owned();
     name.push(".lock");
     let path = database.with_file_name(name);

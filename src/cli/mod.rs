@@ -2,13 +2,14 @@
 //!
 //! Owns the commands and how they end: output on stdout, everything else on stderr, exit code 0
 //! for success, 1 for failure, 2 for wrong usage or configuration. One file a subcommand; the
-//! wiring of the whole program is in [`wiring`]. Invariants: a password never stands in argv;
-//! nothing is destroyed without asking; a reader that goes away is no error.
+//! wiring of the whole program is in [`wiring`]. Invariants: no password needs to stand in
+//! argv; nothing is destroyed without asking; a reader that goes away is no error.
 
 mod backend;
 mod chat;
 mod chat_screen;
 mod config;
+mod db;
 mod keys;
 mod logins;
 mod migrate;
@@ -69,6 +70,12 @@ enum Command {
     /// Show or update the schema of the database.
     #[command(after_help = migrate::HELP)]
     Migrate(migrate::Migrate),
+    /// Copy a database into another.
+    #[command(after_help = db::HELP)]
+    Db(db::Db),
+    /// Copy a whole database into another.
+    #[command(after_help = db::HELP)]
+    Db(db::Db),
     /// Check or show the configuration.
     #[command(after_help = config::HELP)]
     Config(config::Config),
@@ -173,6 +180,8 @@ fn run(cli: Cli) -> Result {
         Command::Safety(command) => safety::run(&global, &command),
         Command::Keys(command) => keys::run(&global, &command),
         Command::Migrate(command) => migrate::run(&global, command),
+        Command::Db(command) => db::run(&global, command),
+        Command::Db(command) => db::run(&global, command),
         Command::Config(command) => config::run(&global, &command),
     }
 }

@@ -6,6 +6,7 @@
 //! at most one pending step; a returned `Ok` of a method that writes means that it is on disk.
 //! Absence is `Ok(None)`: the service names what is missing. SQL stands only below this module.
 
+pub mod copy;
 pub mod postgres;
 pub mod sqlite;
 

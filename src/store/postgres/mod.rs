@@ -6,6 +6,7 @@
 //! acknowledged later.
 
 mod connector;
+mod dump;
 mod migrate;
 mod news;
 mod pool;

@@ -4,6 +4,7 @@
 //! commit is synced to disk before it is acknowledged (`synchronous = FULL`), foreign keys hold,
 //! and the file is readable by its owner only.
 
+mod dump;
 mod meta;
 mod migrate;
 mod prompts;

@@ -1,0 +1,228 @@
+//! `deepme db`.
+//!
+//! Owns how a copy is asked for, shown and broken off; the copying itself is [`copy`]'s. Invariant:
+//! whatever happens, it is said what there is in the target.
+
+use super::backend::Backend;
+use super::{CliError, Global, Result, note, say, say_json, wiring};
+use crate::config::{self, DatabaseUrl};
+use crate::domain::{Error, ErrorCode};
+use crate::store::copy::{self, Copied, Failure, Left, Phase, Progress};
+use clap::{Args, Subcommand};
+use indicatif::{ProgressBar, ProgressStyle};
+use std::convert::Infallible;
+use std::io::{self, IsTerminal as _};
+use std::path::PathBuf;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+
+pub(super) const HELP: &str =
+    "A password in a URL can be seen by everybody on the machine: better put it into a file.
+
+Examples:
+  deepme db copy --from sqlite://data/deepme.db --to postgres://deepme@127.0.0.1/deepme \\
+      --to-password-file /etc/deepme/postgres.password
+  deepme db copy --from postgres:///deepme --to sqlite://copy/deepme.db --json";
+
+/// Options of `db`.
+#[derive(Debug, Args)]
+pub(super) struct Db {
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(Debug, Subcommand)]
+enum Action {
+    /// Copy everything into an empty database, of the same kind or another, and read it back. The
+    /// source is not changed; stop the servers on both first. The keys of tokens are not in a database:
+    /// take the file along (deepme keys show).
+    Copy(Copy),
+}
+
+#[derive(Debug, Args)]
+struct Copy {
+    /// The database to read.
+    #[arg(long, value_name = "URL", value_parser = url)]
+    from: DatabaseUrl,
+    /// The database to fill. It must be empty; its schema is made when it has none.
+    #[arg(long, value_name = "URL", value_parser = url)]
+    to: DatabaseUrl,
+    /// A file with the password for --from (PostgreSQL), readable by its owner only.
+    #[arg(long, value_name = "FILE")]
+    from_password_file: Option<PathBuf>,
+    /// A file with the password for --to (PostgreSQL), readable by its owner only.
+    #[arg(long, value_name = "FILE")]
+    to_password_file: Option<PathBuf>,
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+#[expect(clippy::unnecessary_wraps, reason = "what a parser must return")]
+fn url(text: &str) -> std::result::Result<DatabaseUrl, Infallible> {
+    Ok(DatabaseUrl::new(text))
+}
+
+pub(super) fn run(global: &Global, command: Db) -> Result {
+    let Action::Copy(command) = command.action;
+    let config = wiring::config(global)?;
+    let database = |url: &DatabaseUrl, password_file: Option<PathBuf>| config::Database {
+        url: url.clone(),
+        password_file: password_file.unwrap_or_default(),
+        ..config.database.clone()
+    };
+    let from = database(&command.from, command.from_password_file);
+    let to = database(&command.to, command.to_password_file);
+    wiring::block_on(async move {
+        let copied = transfer(&from, &to).await?;
+        if command.json {
+            return say_json(&as_json(&copied));
+        }
+        for Copied {
+            table,
+            rows,
+            sha256,
+        } in copied
+        {
+            say(format_args!("{table:<8}  {rows:>8}  {sha256}"))?;
+        }
+        say(format_args!(
+            "{} has all of {}, read back and compared",
+            to.url, from.url
+        ))
+    })
+}
+
+/// Copies; what was copied.
+async fn transfer(from: &config::Database, to: &config::Database) -> Result<Vec<Copied>> {
+    let source = Backend::of(from).map_err(|e| about("--from", e))?;
+    let target = Backend::of(to).map_err(|e| about("--to", e))?;
+    if source.is(&target) {
+        return Err(CliError::Usage(
+            "--from and --to are the same database".into(),
+        ));
+    }
+    let stop = CancellationToken::new();
+    let signals = tokio::spawn(cancel_by_signal(stop.clone())?);
+    let (mut source, _source_lock) = source
+        .open_source(from)
+        .await
+        .map_err(|e| about("--from", e))?;
+    let (sink, _target_lock) = target.open_sink(to).await.map_err(|e| about("--to", e))?;
+    let display = Display::new();
+    let copied = copy::copy(&mut *source, sink, &stop, &|progress| {
+        display.show(progress);
+    })
+    .await;
+    display.bar.finish_and_clear();
+    signals.abort();
+    copied.map_err(|failure| CliError::Failed(told(failure)))
+}
+
+/// Which of the two databases an error is about.
+fn about(option: &str, error: CliError) -> CliError {
+    match error {
+        CliError::Domain(error) => {
+            let told = CliError::Domain(error);
+            let code = told.exit_code();
+            let text = format!("{option}: {told}");
+            if code == 2 {
+                CliError::Usage(text)
+            } else {
+                CliError::Failed(text)
+            }
+        }
+        other => other,
+    }
+}
+
+/// What went wrong and what is in the target now.
+fn told(failure: Failure) -> String {
+    let interrupted = failure.error.code() == ErrorCode::Interrupted;
+    let why = CliError::Domain(failure.error);
+    let left = match failure.left {
+        Left::Nothing => "nothing was copied, the target is as empty as before",
+        Left::Unknown => {
+            "the answer to the commit did not come, so the target has everything or nothing: \
+             look into it, and copy again into a new one"
+        }
+        Left::Unverified if interrupted => {
+            "everything was copied, but not all of it was read back: copy again into a new database"
+        }
+        Left::Unverified => {
+            "what was copied could not be read back as it was: do not use the target, copy again \
+             into a new one"
+        }
+    };
+    format!("{why}; {left}")
+}
+
+/// SIGINT and SIGTERM break a copy off at a place that leaves nothing half.
+fn cancel_by_signal(stop: CancellationToken) -> Result<impl Future<Output = ()>> {
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    Ok(async move {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+        stop.cancel();
+    })
+}
+
+/// Shows how far it is: a bar on a terminal, else a line for each table that is done.
+struct Display {
+    bar: ProgressBar,
+    terminal: bool,
+}
+
+impl Display {
+    fn new() -> Self {
+        let terminal = io::stderr().is_terminal();
+        let bar = if terminal {
+            ProgressBar::new(0)
+        } else {
+            ProgressBar::hidden()
+        };
+        let style = "{msg:<20} [{wide_bar}] {human_pos}/{human_len} {elapsed}";
+        if let Ok(style) = ProgressStyle::with_template(style) {
+            bar.set_style(style);
+        }
+        Self { bar, terminal }
+    }
+
+    fn show(&self, progress: Progress) {
+        let Progress {
+            phase,
+            table,
+            done,
+            rows,
+        } = progress;
+        let doing = match phase {
+            Phase::Copying => "copying",
+            Phase::Verifying => "verifying",
+        };
+        if self.terminal {
+            self.bar.set_length(rows);
+            self.bar.set_position(done);
+            self.bar.set_message(format!("{doing} {table}"));
+        } else if done >= rows {
+            // Whoever does not read this wants the copy all the same.
+            let _ = note(format_args!("{doing} {table}: {rows}"));
+        }
+    }
+}
+
+fn as_json(copied: &[Copied]) -> serde_json::Value {
+    let tables: Vec<serde_json::Value> = copied
+        .iter()
+        .map(|copied| {
+            serde_json::json!({
+                "name": copied.table,
+                "rows": copied.rows,
+                "sha256": copied.sha256,
+            })
+        })
+        .collect();
+    serde_json::json!({ "tables": tables })
+}

@@ -6,7 +6,7 @@
 use super::backend::Backend;
 use super::{CliError, Global, Result, note, say, say_json, wiring};
 use crate::config::{self, DatabaseUrl};
-use crate::domain::{Error, ErrorCode};
+use crate::domain::ErrorCode;
 use crate::store::copy::{self, Copied, Failure, Left, Phase, Progress};
 use clap::{Args, Subcommand};
 use indicatif::{ProgressBar, ProgressStyle};
@@ -119,20 +119,23 @@ async fn transfer(from: &config::Database, to: &config::Database) -> Result<Vec<
     copied.map_err(|failure| CliError::Failed(told(failure)))
 }
 
-/// Which of the two databases an error is about.
+/// Which of the two databases an error is about: below here they know one only, by its key in the
+/// configuration.
 fn about(option: &str, error: CliError) -> CliError {
-    match error {
-        CliError::Domain(error) => {
-            let told = CliError::Domain(error);
-            let code = told.exit_code();
-            let text = format!("{option}: {told}");
-            if code == 2 {
-                CliError::Usage(text)
-            } else {
-                CliError::Failed(text)
-            }
-        }
-        other => other,
+    let usage = error.exit_code() == 2;
+    let told = error.to_string();
+    let text = told
+        .replace("database.url", option)
+        .replace("database.password_file", &format!("{option}-password-file"));
+    let text = if text == told {
+        format!("{option}: {text}")
+    } else {
+        text
+    };
+    if usage {
+        CliError::Usage(text)
+    } else {
+        CliError::Failed(text)
     }
 }
 

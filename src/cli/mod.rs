@@ -70,9 +70,6 @@ enum Command {
     /// Show or update the schema of the database.
     #[command(after_help = migrate::HELP)]
     Migrate(migrate::Migrate),
-    /// Copy a database into another.
-    #[command(after_help = db::HELP)]
-    Db(db::Db),
     /// Copy a whole database into another.
     #[command(after_help = db::HELP)]
     Db(db::Db),
@@ -180,7 +177,6 @@ fn run(cli: Cli) -> Result {
         Command::Safety(command) => safety::run(&global, &command),
         Command::Keys(command) => keys::run(&global, &command),
         Command::Migrate(command) => migrate::run(&global, command),
-        Command::Db(command) => db::run(&global, command),
         Command::Db(command) => db::run(&global, command),
         Command::Config(command) => config::run(&global, &command),
     }

@@ -110,8 +110,8 @@ fn take_file_size_signal() -> std::io::Result<Signal> {
     signal(SignalKind::from_raw(25))
 }
 
-/// The first SIGTERM or SIGINT cancels `stop`, the second ends at once.
-pub(super) async fn watch_signals((mut term, mut int): (Signal, Signal), stop: CancellationToken) {
+/// The first SIGTERM or SIGINT drains, the second ends at once.
+async fn watch_signals((mut term, mut int): (Signal, Signal), stop: CancellationToken) {
     let next = async |term: &mut Signal, int: &mut Signal| {
         tokio::select! {
             _ = term.recv() => "SIGTERM",
@@ -127,8 +127,7 @@ pub(super) async fn watch_signals((mut term, mut int): (Signal, Signal), stop: C
     std::process::exit(1);
 }
 
-/// SIGTERM and SIGINT, which from now on end nothing by themselves.
-pub(super) fn signals() -> std::io::Result<(Signal, Signal)> {
+fn signals() -> std::io::Result<(Signal, Signal)> {
     Ok((
         signal(SignalKind::terminate())?,
         signal(SignalKind::interrupt())?,

@@ -26,6 +26,7 @@ mod chain;
 mod command_line;
 mod contract;
 mod conversation;
+mod copy;
 mod doors;
 mod elsewhere;
 mod house;

@@ -214,14 +214,13 @@ async fn answer(
     };
     let unanswered = |error: Error| Failure::from(error).stored(Some(true));
     match app.say(user_id, say).await {
-        Ok(Said::Started(turn) | Said::Running(turn)) => match turn.wait().await {
+        Ok(Said::Started(turn) | Said::Running(turn)) => match app.ended(&turn).await {
             ServerFrame::Error { error } => {
-                let unavailable = error.code == ErrorCode::Unavailable.as_str();
-                let code = if unavailable {
-                    ErrorCode::Unavailable
-                } else {
-                    ErrorCode::ModelUnavailable
-                };
+                let passed_on = [ErrorCode::Unavailable, ErrorCode::Overloaded];
+                let code = passed_on
+                    .into_iter()
+                    .find(|code| error.code == code.as_str())
+                    .unwrap_or(ErrorCode::ModelUnavailable);
                 Err(unanswered(Error::new(code, error.message).retry_after(5)))
             }
             _ => Ok(app.step(user_id, turn.step_id).await?),

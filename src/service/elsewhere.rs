@@ -11,11 +11,12 @@ use super::account::Revoked;
 use super::live::{LiveTurn, Started};
 use super::session::Attached;
 use super::turn::briefing::{RECENT, assess_together};
-use super::turn::{Found, terminal};
+use super::turn::{Found, restarting, terminal};
 use crate::domain::news::News;
 use crate::domain::step::{EmotionStep, StepStatus};
 use crate::domain::{Error, ErrorCode, Result, SessionId, StepId, UserId};
 use crate::wire::ws::{ErrorFrame, ServerFrame};
+use futures_util::{StreamExt as _, stream};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::broadcast::error::RecvError;
@@ -27,6 +28,8 @@ const LOOK: Duration = Duration::from_secs(1);
 const WATCH: Duration = Duration::from_secs(3);
 /// How long a person who has read further than what is stored waits for the rest to be stored.
 const CATCH_UP: Duration = Duration::from_secs(2);
+/// Sessions that are looked at at the same time when news were lost.
+const AT_ONCE: usize = 8;
 
 impl App {
     /// Tells the other instances, if there can be any.
@@ -55,7 +58,10 @@ impl App {
         match news {
             News::Begun(session_id, step_id) => {
                 if let Some(user_id) = self.live.attended(session_id) {
-                    self.tell_of(user_id, session_id, Some(step_id));
+                    let app = Arc::clone(self);
+                    self.turns.spawn(async move {
+                        app.tell_of(user_id, session_id, Some(step_id)).await;
+                    });
                 }
             }
             News::Grew(session_id, step_id) | News::Ended(session_id, step_id) => {
@@ -76,11 +82,14 @@ impl App {
             News::Revoked(user_id) => self.revoked_elsewhere(Revoked::Of(user_id)),
             News::Missed => {
                 self.revoked_elsewhere(Revoked::Perhaps);
-                for (user_id, session_id) in self.live.all_attended() {
-                    self.tell_of(user_id, session_id, None);
-                    // One at a time would take long, all at once would be a burst.
-                    tokio::task::yield_now().await;
-                }
+                let app = Arc::clone(self);
+                self.turns.spawn(async move {
+                    let attended = stream::iter(app.live.all_attended());
+                    let telling = attended.for_each_concurrent(AT_ONCE, |(user_id, session_id)| {
+                        app.tell_of(user_id, session_id, None)
+                    });
+                    telling.await;
+                });
             }
         }
     }
@@ -97,29 +106,31 @@ impl App {
 
     /// Tells those who are attached here of a turn that began elsewhere; without a step, of the
     /// session's latest, if they do not know of it.
-    fn tell_of(self: &Arc<Self>, user_id: UserId, session_id: SessionId, step_id: Option<StepId>) {
-        let app = Arc::clone(self);
-        self.turns.spawn(async move {
-            let found = match step_id {
-                Some(step_id) => app.store.step(user_id, step_id).await,
-                None => app.store.find_step(user_id, session_id, None).await,
-            };
-            match found {
-                Ok(Some(step)) => {
-                    // One that ended before anybody here knew of the session is history.
-                    let history = step_id.is_none()
-                        && step.status != StepStatus::Pending
-                        && app.live.newest(session_id).is_none();
-                    if !history {
-                        app.copy(user_id, step, true).await;
-                    }
-                }
-                Ok(None) => {}
-                Err(error) => {
-                    tracing::warn!(%session_id, code = %error.code(), causes = error.causes(), "news could not be followed");
+    async fn tell_of(
+        self: &Arc<Self>,
+        user_id: UserId,
+        session_id: SessionId,
+        step_id: Option<StepId>,
+    ) {
+        let found = match step_id {
+            Some(step_id) => self.store.step(user_id, step_id).await,
+            None => self.store.find_step(user_id, session_id, None).await,
+        };
+        match found {
+            Ok(Some(step)) => {
+                // One that ended before anybody here knew of the session is history.
+                let history = step_id.is_none()
+                    && step.status != StepStatus::Pending
+                    && self.live.newest(session_id).is_none();
+                if !history {
+                    self.copy(user_id, step, true).await;
                 }
             }
-        });
+            Ok(None) => {}
+            Err(error) => {
+                tracing::warn!(%session_id, code = %error.code(), causes = error.causes(), "news could not be followed");
+            }
+        }
     }
 
     /// Copies the turn that another instance runs in a session, if one does, for somebody who comes
@@ -262,6 +273,20 @@ impl App {
         if turn.elsewhere {
             // Without it the reader begins anew.
             let _ = tokio::time::timeout(CATCH_UP, turn.grown_to(received)).await;
+        }
+    }
+
+    /// Waits until a turn has ended, wherever it runs; the frame that ended it. When this server goes
+    /// before, the one of a turn that runs elsewhere says so.
+    pub async fn ended(&self, turn: &LiveTurn) -> ServerFrame {
+        if !turn.elsewhere {
+            return turn.wait().await;
+        }
+        tokio::select! {
+            end = turn.wait() => end,
+            () = self.draining.cancelled() => ServerFrame::Error {
+                error: ErrorFrame::from(&restarting()),
+            },
         }
     }
 

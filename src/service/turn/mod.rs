@@ -197,9 +197,7 @@ impl App {
     fn place(&self) -> Result<OwnedSemaphorePermit> {
         let refused = |message| Error::new(ErrorCode::Overloaded, message).retry_after(5);
         if self.draining.is_cancelled() {
-            return Err(refused(
-                "the server is restarting: reconnect and send again",
-            ));
+            return Err(restarting());
         }
         Arc::clone(&self.turn_places)
             .try_acquire_owned()
@@ -333,6 +331,15 @@ impl App {
             }
         }
     }
+}
+
+/// The refusal of anything new while the server drains.
+pub(super) fn restarting() -> Error {
+    Error::new(
+        ErrorCode::Overloaded,
+        "the server is restarting: reconnect and send again",
+    )
+    .retry_after(5)
 }
 
 /// The refusal of words for a session that takes none any more.

@@ -29,6 +29,7 @@ async fn nothing_that_is_said_or_secret_is_logged_at_trace_level() {
             ("OPENAI_API_KEY", "canary-key"),
             ("OPENAI_BASE_URL", &base_url),
             ("DEEPME_LLM__CHAIN", "openai,builtin"),
+            ("DEEPME_LLM__TRIES", "1"),
         ];
         let server = machine.serve(&[], &env);
         let call = async |method, path: &str, token: Option<&str>, body: &str| {

@@ -2,6 +2,8 @@
 
 mod accounts;
 mod logs;
+mod moving;
+mod postgres;
 mod prompts;
 mod serving;
 
@@ -233,7 +235,9 @@ fn every_command_has_help_with_an_example() {
         .filter_map(|line| line.split_whitespace().next())
         .filter(|name| *name != "help")
         .collect();
-    for wanted in ["serve", "migrate", "user", "prompt", "chat", "config"] {
+    for wanted in [
+        "serve", "migrate", "user", "prompt", "chat", "config", "keys", "db",
+    ] {
         assert!(commands.contains(&wanted), "{commands:?}");
     }
     for command in commands {

@@ -67,8 +67,8 @@ impl Default for Database {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Auth {
-    /// The file with the key that signs tokens; empty means `token.key` beside the database. It is
-    /// made at the first start (mode 0600).
+    /// The file with the key that signs tokens (mode 0600). Empty means `token.key` beside a SQLite
+    /// file, made at the first start; with PostgreSQL `data/token.key`, made by `deepme keys init`.
     pub key_file: PathBuf,
     /// Seconds that the token of a login holds.
     pub legacy_ttl: u64,

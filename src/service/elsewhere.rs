@@ -133,27 +133,25 @@ impl App {
         }
     }
 
-    /// Copies the turn that another instance runs in a session, if one does, for somebody who comes
-    /// to it here. The latest place in the session, where there can be other instances.
-    pub async fn look_elsewhere(
+    /// The turn that runs in a session to which somebody has come, here or on another instance.
+    pub async fn look(
         self: &Arc<Self>,
         user_id: UserId,
         attached: Attached,
-    ) -> Result<Option<i64>> {
+    ) -> Result<Option<Arc<LiveTurn>>> {
         let session_id = attached.session_id;
-        if self.bulletin.is_none() || !attached.stored {
-            return Ok(None);
-        }
         let running = self.live.running(session_id);
-        if let Some(running) = running {
-            return Ok(Some(running.step_order));
+        if running.is_some() || self.bulletin.is_none() || !attached.stored {
+            return Ok(running);
         }
-        let latest = self.store.find_step(user_id, session_id, None).await?;
-        let newest = latest.as_ref().map(|step| step.step_order);
-        if let Some(step) = latest.filter(|step| step.status == StepStatus::Pending) {
-            self.copy(user_id, step, false).await;
+        let Some(latest) = self.store.find_step(user_id, session_id, None).await? else {
+            return Ok(None);
+        };
+        if latest.status == StepStatus::Pending {
+            return Ok(self.copy(user_id, latest, false).await);
         }
-        Ok(newest)
+        self.live.note_newest(session_id, latest.step_order);
+        Ok(self.live.running(session_id))
     }
 
     /// A step that was pending when it was read: as it is now, or as it grows elsewhere.

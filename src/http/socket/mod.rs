@@ -14,6 +14,7 @@ use crate::domain::{ErrorCode, SessionId, StepId, Timestamp};
 use crate::service::App;
 use crate::service::account::Revoked;
 use crate::service::live::{Cursor, LiveTurn, Next, Subscription};
+use crate::service::session::Attached;
 use crate::wire::ws::{ErrorFrame, NOTICE_DRAINING, Notice, ServerFrame, SessionFrame, close};
 use axum::extract::ws::{Message, WebSocket};
 use std::sync::Arc;
@@ -99,7 +100,7 @@ impl Socket {
     pub(super) async fn run(mut self) {
         let over = match self.attach().await {
             Ok((session_id, subscription)) => {
-                let Err(over) = self.talk(session_id, subscription.turns).await;
+                let Err(over) = self.talk(session_id, subscription).await;
                 self.app.leave(session_id);
                 over
             }
@@ -133,21 +134,30 @@ impl Socket {
                 return Err(Over::Close(close::OVERLOADED, "try again"));
             }
         };
-        // One that another instance runs is copied first.
-        let newest = match self.app.look_elsewhere(user_id, attached).await {
-            Ok(newest) => newest,
+        // Subscribed before the running turn is looked at: a turn that begins in between is told
+        // twice rather than never.
+        let subscription = self.app.subscribe(user_id, attached.session_id);
+        let told = self.tell_where_it_stands(attached).await;
+        if let Err(over) = told {
+            drop(subscription);
+            self.app.leave(attached.session_id);
+            return Err(over);
+        }
+        Ok((attached.session_id, subscription))
+    }
+
+    /// The first frame: which session it is, and which turn runs in it, wherever it runs.
+    async fn tell_where_it_stands(&mut self, attached: Attached) -> Step {
+        let user_id = self.peer.subject.user_id;
+        let running = match self.app.look(user_id, attached).await {
+            Ok(running) => running,
             Err(error) => {
                 problem::log(&error);
                 self.send_error(ErrorFrame::from(&error)).await?;
                 return Err(Over::Close(close::OVERLOADED, "try again"));
             }
         };
-        // Subscribed before the running turn is looked at: a turn that begins in between is told
-        // twice rather than never.
-        let mut subscription = self.app.subscribe(user_id, attached, newest);
-        let turn = subscription
-            .running
-            .take()
+        let turn = running
             .filter(|turn| !turn.ended())
             .map(|turn| turn.running());
         let frame = SessionFrame {
@@ -155,13 +165,7 @@ impl Socket {
             resumed: attached.stored,
             turn,
         };
-        let sent = self.send(ServerFrame::Session(frame)).await;
-        if let Err(over) = sent {
-            drop(subscription);
-            self.app.leave(attached.session_id);
-            return Err(over);
-        }
-        Ok((attached.session_id, subscription))
+        self.send(ServerFrame::Session(frame)).await
     }
 
     /// The conversation. Ends only by an [`Over`].

@@ -63,34 +63,30 @@ impl Default for Entry {
     }
 }
 
-/// A socket's subscription to the turns of a session.
-#[derive(Debug)]
-pub struct Subscription {
-    /// The turns that are accepted from now on.
-    pub turns: broadcast::Receiver<Arc<LiveTurn>>,
-    /// The turn that is running now.
-    pub running: Option<Arc<LiveTurn>>,
-}
+/// A socket's subscription to the turns of a session that are accepted from now on.
+pub type Subscription = broadcast::Receiver<Arc<LiveTurn>>;
 
 impl Sessions {
     fn map(&self) -> MutexGuard<'_, HashMap<SessionId, Entry>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Watches the turns of a session; `newest` is the latest place that is stored in it, if known.
+    /// Watches the turns of a session. [`Self::leave`] when done.
     pub(in crate::service) fn subscribe(
         &self,
         user_id: UserId,
         session_id: SessionId,
-        newest: Option<i64>,
     ) -> Subscription {
         let mut map = self.map();
         let entry = map.entry(session_id).or_default();
         entry.user_id = Some(user_id);
-        entry.newest = entry.newest.max(newest);
-        Subscription {
-            turns: entry.news.subscribe(),
-            running: entry.turn.clone(),
+        entry.news.subscribe()
+    }
+
+    /// Notes the latest place that is stored in a session that somebody is attached to.
+    pub(in crate::service) fn note_newest(&self, session_id: SessionId, step_order: i64) {
+        if let Some(entry) = self.map().get_mut(&session_id) {
+            entry.newest = entry.newest.max(Some(step_order));
         }
     }
 

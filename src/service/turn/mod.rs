@@ -12,7 +12,6 @@ mod run;
 
 use super::App;
 use super::live::{LiveTurn, Started, Subscription};
-use super::session::Attached;
 use crate::domain::news::News;
 use crate::domain::safety::Tier;
 use crate::domain::step::{EmotionStep, MessageId, StepStatus, StepType, UserInput};
@@ -96,13 +95,8 @@ impl App {
     }
 
     /// Watches the turns of a session. [`Self::leave`] when done.
-    pub fn subscribe(
-        &self,
-        user_id: UserId,
-        attached: Attached,
-        newest: Option<i64>,
-    ) -> Subscription {
-        self.live.subscribe(user_id, attached.session_id, newest)
+    pub fn subscribe(&self, user_id: UserId, session_id: SessionId) -> Subscription {
+        self.live.subscribe(user_id, session_id)
     }
 
     /// The running turn of a session.

@@ -42,10 +42,11 @@ fn step(row: &Row) -> Done<EmotionStep> {
 /// `unknown`: an earlier attempt may have stored the words.
 pub(super) async fn begin(c: &Object, begin: &BeginStep, unknown: bool) -> Done<Begun> {
     storable("user_input", &begin.user_input)?;
-    if unknown && let Some(step_order) = place(c, begin).await? {
-        return Ok(Begun::Started { step_order });
-    }
     for _ in 0..OFFERS {
+        // Looked for each time: an earlier attempt whose connection broke may still be at work.
+        if unknown && let Some(step_order) = place(c, begin).await? {
+            return Ok(Begun::Started { step_order });
+        }
         if let Some(step_order) = go_on(c, begin).await? {
             return Ok(Begun::Started { step_order });
         }
@@ -59,6 +60,9 @@ pub(super) async fn begin(c: &Object, begin: &BeginStep, unknown: bool) -> Done<
                     return Ok(Begun::NoSession);
                 }
             }
+            // It may be these very words that stand in their own way.
+            Some(Begun::Repeated(_) | Begun::Busy)
+                if unknown && place(c, begin).await?.is_some() => {}
             Some(hindrance) => return Ok(hindrance),
             // It was there a moment ago, or the step's id is taken.
             None => {}

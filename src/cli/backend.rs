@@ -283,7 +283,11 @@ fn hold(database: &Path) -> Result<File> {
         .truncate(false)
         .write(true)
         .mode(0o600)
-        .open(&path)?;
+        .open(&path)
+        .map_err(|error| {
+            let message = format!("cannot write {}: {error}", path.display());
+            Error::new(ErrorCode::Config, message).with_source(error)
+        })?;
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(std::fs::TryLockError::WouldBlock) => Err(Error::new(

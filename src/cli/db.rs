@@ -160,16 +160,22 @@ fn told(failure: Failure) -> String {
     format!("{why}; {left}")
 }
 
-/// SIGINT and SIGTERM break a copy off at a place that leaves nothing half.
+/// The first SIGINT or SIGTERM breaks a copy off at a place that leaves nothing half, the second ends at
+/// once, which leaves nothing half either but says nothing.
 fn cancel_by_signal(stop: CancellationToken) -> Result<impl Future<Output = ()>> {
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
     Ok(async move {
-        tokio::select! {
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => {}
+        loop {
+            tokio::select! {
+                _ = interrupt.recv() => {}
+                _ = terminate.recv() => {}
+            }
+            if stop.is_cancelled() {
+                std::process::exit(1);
+            }
+            stop.cancel();
         }
-        stop.cancel();
     })
 }
 

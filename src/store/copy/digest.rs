@@ -63,7 +63,9 @@ mod tests {
 
     fn of(rows: &[Row]) -> String {
         let mut digest = Digest::new(&TABLES[0]);
-        rows.iter().for_each(|row| digest.add(row));
+        for row in rows {
+            digest.add(row);
+        }
         digest.finish().1
     }
 

@@ -52,8 +52,8 @@ pub trait Sink: Send {
     /// Adds rows.
     fn add(&mut self, table: &'static Table, rows: Vec<Row>) -> BoxFuture<'_, Result<()>>;
 
-    /// Ends the transaction; the database as it then is.
-    fn commit(self: Box<Self>) -> BoxFuture<'static, Result<Box<dyn Source>>>;
+    /// Ends the transaction; the database as it then is. A failure says what is known of the outcome.
+    fn commit(self: Box<Self>) -> BoxFuture<'static, Result<Box<dyn Source>, Failure>>;
 }
 
 /// A table that was copied.
@@ -110,7 +110,7 @@ pub struct Failure {
 }
 
 impl Left {
-    fn because(self, error: Error) -> Failure {
+    pub(super) fn because(self, error: Error) -> Failure {
         Failure { left: self, error }
     }
 }
@@ -132,7 +132,7 @@ pub async fn copy(
         Ok(sent)
     });
     let sent = sent.await.map_err(|e| Left::Nothing.because(e))?;
-    let mut target = sink.commit().await.map_err(|e| Left::Unknown.because(e))?;
+    let mut target = sink.commit().await?;
     let kept = unless(stop, async {
         let mut kept = Vec::new();
         for table in TABLES {
@@ -176,7 +176,9 @@ async fn transfer(
     let mut done = 0;
     loop {
         let page = source.page(table, after).await?;
-        page.iter().for_each(|row| digest.add(row));
+        for row in &page {
+            digest.add(row);
+        }
         done += page.len() as u64;
         // The last page may be empty; only an empty table is told by it.
         if !page.is_empty() || done == 0 {

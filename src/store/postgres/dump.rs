@@ -8,7 +8,7 @@ use super::pool::Told;
 use super::{PostgresStore, migrate};
 use crate::domain::{Error, ErrorCode, Result};
 use crate::store::copy::tables::{Column, Kind, TABLES, Table};
-use crate::store::copy::{Cell, PAGE, Row, Sink, Source, not_empty};
+use crate::store::copy::{Cell, Failure, Left, PAGE, Row, Sink, Source, not_empty};
 use futures_util::future::BoxFuture;
 use tokio::task::JoinHandle;
 use tokio_postgres::Client;
@@ -150,10 +150,23 @@ impl Sink for Dump {
         })
     }
 
-    fn commit(self: Box<Self>) -> BoxFuture<'static, Result<Box<dyn Source>>> {
+    fn commit(self: Box<Self>) -> BoxFuture<'static, Result<Box<dyn Source>, Failure>> {
         Box::pin(async move {
-            self.client.batch_execute("COMMIT").await.map_err(failed)?;
-            self.client.batch_execute(SNAPSHOT).await.map_err(failed)?;
+            let committed = self.client.batch_execute("COMMIT").await;
+            committed.map_err(|error| {
+                // A server that says no has undone it; one that says nothing may have done it.
+                let refused = error
+                    .code()
+                    .is_some_and(|code| !code.code().starts_with("57"));
+                let left = if refused {
+                    Left::Nothing
+                } else {
+                    Left::Unknown
+                };
+                left.because(failed(error))
+            })?;
+            let looking = self.client.batch_execute(SNAPSHOT).await;
+            looking.map_err(|e| Left::Unverified.because(failed(e)))?;
             let source: Box<dyn Source> = self;
             Ok(source)
         })

@@ -7,7 +7,7 @@
 use super::{SqliteStore, failed, migrate};
 use crate::domain::{Error, ErrorCode, Result};
 use crate::store::copy::tables::{Column, Kind, TABLES, Table};
-use crate::store::copy::{Cell, PAGE, Row, Sink, Source, not_empty};
+use crate::store::copy::{Cell, Failure, Left, PAGE, Row, Sink, Source, not_empty};
 use futures_util::future::BoxFuture;
 use rusqlite::{Connection, OpenFlags, ToSql, params_from_iter, types::ToSqlOutput};
 use std::path::PathBuf;
@@ -135,15 +135,17 @@ impl Sink for Dump {
         }))
     }
 
-    fn commit(mut self: Box<Self>) -> BoxFuture<'static, Result<Box<dyn Source>>> {
+    fn commit(mut self: Box<Self>) -> BoxFuture<'static, Result<Box<dyn Source>, Failure>> {
         Box::pin(async move {
-            self.run(|c| {
-                c.execute_batch("COMMIT").map_err(failed)?;
-                // What is read back is the file, not what this connection remembers of it.
-                c.execute_batch("PRAGMA shrink_memory; PRAGMA query_only = true; BEGIN")
-                    .map_err(failed)
-            })
-            .await?;
+            // A commit that fails, for example on a full disk, is undone with the connection.
+            self.run(|c| c.execute_batch("COMMIT").map_err(failed))
+                .await
+                .map_err(|e| Left::Nothing.because(e))?;
+            // What is read back is the file, not what this connection remembers of it.
+            let look = "PRAGMA shrink_memory; PRAGMA query_only = true; BEGIN";
+            self.run(|c| c.execute_batch(look).map_err(failed))
+                .await
+                .map_err(|e| Left::Unverified.because(e))?;
             let source: Box<dyn Source> = self;
             Ok(source)
         })

@@ -213,7 +213,7 @@ async fn a_schema_that_is_not_this_programs_is_not_copied() {
     let set = |version: i64| {
         database
             .pragma_update(None, "user_version", version)
-            .unwrap()
+            .unwrap();
     };
     let there = cluster().database().await;
     for (version, says) in [

@@ -170,3 +170,23 @@ async fn text_that_the_target_cannot_store_is_named_by_its_column() {
     assert!(!format!("{:?}", failure.error).contains("canary"));
     assert!(to.is_empty().await);
 }
+
+/// A commit that the database refuses has left nothing, and that is said.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_commit_that_is_refused_leaves_nothing() {
+    let [from, to] = Place::both().await;
+    person(&*from.store(), 1).await;
+    to.execute(
+        "",
+        "CREATE FUNCTION no() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'no'; END $$;
+         CREATE CONSTRAINT TRIGGER no AFTER INSERT ON users DEFERRABLE INITIALLY DEFERRED
+         FOR EACH ROW EXECUTE FUNCTION no()",
+    )
+    .await;
+    let (mut source, sink) = (from.source().await, to.sink().await.unwrap());
+    let failure = copy(&mut *source, sink, &CancellationToken::new(), &|_| ())
+        .await
+        .unwrap_err();
+    assert_eq!(failure.left, Left::Nothing);
+    assert!(to.is_empty().await);
+}

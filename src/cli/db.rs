@@ -104,11 +104,22 @@ async fn transfer(from: &config::Database, to: &config::Database) -> Result<Vec<
     }
     let stop = CancellationToken::new();
     let signals = tokio::spawn(cancel_by_signal(stop.clone())?);
-    let (mut source, _source_lock) = source
-        .open_source(from)
-        .await
-        .map_err(|e| about("--from", e))?;
-    let (sink, _target_lock) = target.open_sink(to).await.map_err(|e| about("--to", e))?;
+    let opened = async {
+        let (source, source_lock) = source
+            .open_source(from)
+            .await
+            .map_err(|e| about("--from", e))?;
+        let (sink, target_lock) = target.open_sink(to).await.map_err(|e| about("--to", e))?;
+        Result::Ok((source, sink, (source_lock, target_lock)))
+    };
+    // It may wait long, for others that migrate or write.
+    let (mut source, sink, _locks) = tokio::select! {
+        biased;
+        () = stop.cancelled() => {
+            return Err(CliError::Failed("interrupted; nothing was copied".into()));
+        }
+        opened = opened => opened?,
+    };
     let display = Display::new();
     let copied = copy::copy(&mut *source, sink, &stop, &|progress| {
         display.show(progress);

@@ -1,6 +1,6 @@
 //! `deepme db copy`, and what may not be migrated or copied.
 
-use super::{Machine, Outcome, PASSWORD, binary};
+use super::{Machine, Outcome, PASSWORD, PATIENCE, binary};
 use crate::cluster::{cluster, connect};
 use deepme::client::Client;
 use rusqlite::Connection;
@@ -379,4 +379,51 @@ async fn a_target_that_others_write_to_is_refused() {
     assert!(failed.err.contains("--to"), "{failed:?}");
     client.batch_execute("ROLLBACK").await.unwrap();
     machine.run_with(&args, "", &env[1..]).ok();
+}
+
+/// The wait for the target may be long, and whoever waits may think better of it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_copy_that_waits_for_its_target_can_be_interrupted() {
+    let machine = Machine::new();
+    machine.add_user("jiwoo");
+    let to = cluster().database().await;
+    let client = connect(&to).await;
+    // As somebody does who migrates: the bytes of "deepme".
+    client
+        .batch_execute("SELECT pg_advisory_lock(x'646565706d65'::bigint)")
+        .await
+        .unwrap();
+    let mut command = Command::new(binary());
+    machine.prepare(&mut command);
+    let mut child = command
+        .args(["db", "copy", "--from", HOME, "--to", &to])
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let waiting = "SELECT EXISTS (SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND NOT granted
+                   AND database = (SELECT oid FROM pg_database WHERE datname = current_database()))";
+    while !client
+        .query_one(waiting, &[])
+        .await
+        .unwrap()
+        .get::<_, bool>(0)
+    {
+        assert_eq!(child.try_wait().unwrap(), None, "it ended");
+    }
+    let interrupted = Command::new("kill")
+        .args(["-INT", &child.id().to_string()])
+        .status();
+    assert!(interrupted.unwrap().success());
+    // Nobody lets go of the lock before it has ended.
+    let said = tokio::task::spawn_blocking(move || child.wait_with_output().unwrap());
+    let said = tokio::time::timeout(PATIENCE, said).await.unwrap().unwrap();
+    assert_eq!(said.status.code(), Some(1));
+    let said = String::from_utf8(said.stderr).unwrap();
+    assert_eq!(said, "deepme: interrupted; nothing was copied\n");
+    client
+        .batch_execute("SELECT pg_advisory_unlock_all()")
+        .await
+        .unwrap();
+    copy(&machine, HOME, &to, &[]).ok();
 }

@@ -112,7 +112,7 @@ pub struct Leave {
 impl Leave {
     /// The model did what it should, or failed for a reason that says nothing about it.
     pub fn well(mut self) {
-        self.report(|breaker| breaker.succeeded());
+        self.report(Breaker::succeeded);
     }
 
     /// The model failed.

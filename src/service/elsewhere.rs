@@ -47,14 +47,14 @@ impl App {
         let mut news = bulletin.listen();
         loop {
             match news.recv().await {
-                Ok(news) => self.hear(news).await,
-                Err(RecvError::Lagged(_)) => self.hear(News::Missed).await,
+                Ok(news) => self.hear(news),
+                Err(RecvError::Lagged(_)) => self.hear(News::Missed),
                 Err(RecvError::Closed) => return,
             }
         }
     }
 
-    async fn hear(self: &Arc<Self>, news: News) {
+    fn hear(self: &Arc<Self>, news: News) {
         match news {
             News::Begun(session_id, step_id) => {
                 if let Some(user_id) = self.live.attended(session_id) {

@@ -76,7 +76,7 @@ impl Cluster {
                 directory=$(mktemp -d /tmp/deepme-pg-XXXXXX)
                 end() { "$0/pg_ctl" -D "$directory/data" -m immediate stop >/dev/null 2>&1 || true; rm -rf "$directory"; }
                 trap end EXIT
-                trap '' INT TERM HUP
+                trap '' INT TERM HUP PIPE
                 "$0/initdb" -D "$directory/data" -U postgres --auth=trust --no-sync --locale=C --encoding=UTF8 >/dev/null
                 printf "%s\n" "unix_socket_directories = '$directory'" "listen_addresses = '127.0.0.1'" "port = $1" \
                     "max_connections = 300" "shared_buffers = 32MB" "log_min_messages = fatal" >> "$directory/data/postgresql.conf"
@@ -240,8 +240,11 @@ fn binaries() -> PathBuf {
 }
 
 fn free_port() -> u16 {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    listener.local_addr().unwrap().port()
+    // Below the range of ports that clients get: none may take it while the server is stopped.
+    (0..1000)
+        .map(|_| 20_000 + (Uuid::new_v4().as_u128() % 12_000) as u16)
+        .find(|port| std::net::TcpListener::bind(("127.0.0.1", *port)).is_ok())
+        .unwrap()
 }
 
 #[tokio::test]

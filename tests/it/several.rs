@@ -84,6 +84,12 @@ async fn everybody(
     all.into_iter().map(Result::unwrap).collect()
 }
 
+/// What a test found, for whoever runs it with `--nocapture`.
+#[expect(clippy::print_stdout, reason = "a measurement is to be seen")]
+fn measured(what: &str) {
+    println!("{what}");
+}
+
 async fn reached(counter: &AtomicUsize, wanted: usize) {
     let begun = Instant::now();
     while counter.load(Ordering::Relaxed) < wanted {
@@ -131,10 +137,10 @@ async fn fault_15_when_one_of_two_servers_is_killed_everybody_goes_on_with_the_o
             .count();
     }
     let troubles: usize = talked.iter().map(|(_, talked)| talked.troubles).sum();
-    println!(
+    measured(&format!(
         "{interrupted} of 400 turns interrupted, {troubles} attempts more, all over {:.1} s after the kill",
         everybody_heard.as_secs_f64()
-    );
+    ));
     assert!(interrupted > 20, "the kill came in the middle of turns");
     // Two turns of 2 s each, and the wait for the dead server's turns.
     assert!(
@@ -177,7 +183,7 @@ async fn fault_12_postgresql_may_die_and_come_back_under_load() {
         compare(talked, &stored);
         troubles += talked.troubles;
     }
-    println!("{troubles} attempts more");
+    measured(&format!("{troubles} attempts more"));
     assert_eq!(get("/health").await.status, 200);
 }
 
@@ -211,7 +217,9 @@ async fn killed_ten_times(url: &str) {
         let cut = |step: &&StepBody| step.status == StepStatus::Interrupted;
         interrupted += stored.iter().filter(cut).count();
     }
-    println!("{acknowledged} acknowledged, none lost; {interrupted} interrupted");
+    measured(&format!(
+        "{acknowledged} acknowledged, none lost; {interrupted} interrupted"
+    ));
     assert!(interrupted > 0, "the kills came in the middle of turns");
 }
 

@@ -86,23 +86,20 @@ async fn attempt(
     seen: &mut Seen,
     progress: &Progress,
 ) -> Result<(), ()> {
-    let mut socket = match held.take() {
-        Some(socket) => socket,
-        None => {
-            let options = ConnectOptions {
-                session_id: *session_id,
-                ..ConnectOptions::default()
-            };
-            let mut socket = client.connect(&options).await.map_err(drop)?;
-            match socket.next().await {
-                Event::Frame(ServerFrame::Session(session)) => {
-                    assert!(session_id.is_none_or(|known| known == session.session_id));
-                    *session_id = Some(session.session_id);
-                    socket
-                }
-                _ => return Err(()),
-            }
-        }
+    let mut socket = if let Some(socket) = held.take() {
+        socket
+    } else {
+        let options = ConnectOptions {
+            session_id: *session_id,
+            ..ConnectOptions::default()
+        };
+        let mut socket = client.connect(&options).await.map_err(drop)?;
+        let Event::Frame(ServerFrame::Session(session)) = socket.next().await else {
+            return Err(());
+        };
+        assert!(session_id.is_none_or(|known| known == session.session_id));
+        *session_id = Some(session.session_id);
+        socket
     };
     let message = UserMessage {
         user_input: seen.words.clone(),

@@ -104,17 +104,16 @@ async fn ask_link(
         let _ = app.random.fill(&mut random);
         let left = until.saturating_duration_since(Instant::now());
         let most = app.config.llm.tries;
-        match patience::again(&fault, tries, most, left, u64::from_le_bytes(random)) {
-            Some(pause) => tokio::time::sleep(pause).await,
-            None => {
-                if says_ill(&fault) {
-                    leave.ill(Instant::now());
-                } else {
-                    leave.well();
-                }
-                return None;
+        let random = u64::from_le_bytes(random);
+        let Some(pause) = patience::again(&fault, tries, most, left, random) else {
+            if says_ill(&fault) {
+                leave.ill(Instant::now());
+            } else {
+                leave.well();
             }
-        }
+            return None;
+        };
+        tokio::time::sleep(pause).await;
     }
 }
 

@@ -18,6 +18,8 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 
 /// Where Debian's PostgreSQL has its Unix socket.
 const SOCKETS: &str = "/var/run/postgresql";
+/// The most milliseconds that PostgreSQL takes for a limit, with room for four times as many.
+const LONGEST_LIMIT: u64 = 500_000_000;
 /// A peer that says nothing for this long is asked whether it is there.
 const KEEPALIVE: Duration = Duration::from_secs(10);
 
@@ -34,9 +36,9 @@ impl Connector {
         let (url, parameters) = split(database.url.expose())?;
         let mut config: Config = url.parse().map_err(|e: tokio_postgres::Error| {
             // The library names the part that is wrong, but not what it holds.
-            wrong(format!("is no address of PostgreSQL ({e})"))
+            wrong(format!("is no address of PostgreSQL ({e}); special characters of a password must be percent-encoded"))
         })?;
-        if config.get_hosts().is_empty() {
+        if config.get_hosts().is_empty() && config.get_hostaddrs().is_empty() {
             config.host_path(SOCKETS);
         }
         if !database.password_file.as_os_str().is_empty() {
@@ -52,6 +54,15 @@ impl Connector {
         } else {
             Mode::VerifyFull
         });
+        // A socket on this machine has no TLS, and needs none; libpq does the same.
+        let socket = |host: &Host| matches!(host, Host::Unix(_));
+        let sockets = config.get_hosts().iter().all(socket) && config.get_hostaddrs().is_empty();
+        let mode = if sockets { Mode::Disable } else { mode };
+        if parameters.system && mode != Mode::VerifyFull && mode != Mode::Disable {
+            return Err(wrong(
+                "sslrootcert=system goes with sslmode=verify-full only",
+            ));
+        }
         config.ssl_mode(match mode {
             Mode::Disable => SslMode::Disable,
             Mode::Prefer => SslMode::Prefer,
@@ -65,7 +76,10 @@ impl Connector {
         };
         // The server gives up a little before the one who waits does, so that what was given up is
         // known to have been undone.
-        let limit = database.answer_seconds.saturating_mul(900);
+        let limit = database
+            .answer_seconds
+            .saturating_mul(900)
+            .min(LONGEST_LIMIT);
         let own = config.get_options().unwrap_or_default();
         let options = format!(
             "{own} -c statement_timeout={limit} -c lock_timeout={limit} -c idle_in_transaction_session_timeout={}",
@@ -82,6 +96,19 @@ impl Connector {
             config.application_name("deepme");
         }
         Ok(Self { config, tls })
+    }
+
+    /// Where the database is, for people: hosts and ports, no user and no password.
+    pub(super) fn place(&self) -> String {
+        let ports = self.config.get_ports();
+        let hosts = self.config.get_hosts().iter().enumerate().map(|(n, host)| {
+            let port = ports.get(n).or(ports.first()).copied().unwrap_or(5432);
+            match host {
+                Host::Tcp(name) => format!("{name}:{port}"),
+                Host::Unix(path) => format!("{}/.s.PGSQL.{port}", path.display()),
+            }
+        });
+        hosts.collect::<Vec<_>>().join(", ")
     }
 
     /// What was read.
@@ -163,6 +190,8 @@ enum Mode {
 struct Parameters {
     mode: Option<Mode>,
     roots: Option<PathBuf>,
+    /// Whether the system's list of roots was asked for.
+    system: bool,
 }
 
 /// The URL without the parameters that are read here.
@@ -187,7 +216,7 @@ fn split(url: &str) -> Result<(String, Parameters)> {
                     }
                 });
             }
-            Some(("sslrootcert", "system")) => found.roots = None,
+            Some(("sslrootcert", "system")) => found.system = true,
             Some(("sslrootcert", path)) => {
                 let path = path.replace("%2F", "/").replace("%2f", "/");
                 found.roots = Some(PathBuf::from(path));
@@ -262,11 +291,19 @@ mod tests {
     #[test]
     fn what_stays_on_the_machine_may_be_plain_and_what_leaves_it_may_not() {
         for (url, mode) in [
-            ("postgres:///deepme", SslMode::Prefer),
+            ("postgres:///deepme", SslMode::Disable),
             ("postgresql://me@localhost/deepme", SslMode::Prefer),
             ("postgres://me@127.0.0.1:5433/deepme", SslMode::Prefer),
             ("postgres://me@[::1]/deepme", SslMode::Prefer),
-            ("postgres:///deepme?host=/run/postgresql", SslMode::Prefer),
+            ("postgres:///deepme?host=/run/postgresql", SslMode::Disable),
+            (
+                "postgres:///deepme?host=/run/postgresql&sslmode=require",
+                SslMode::Disable,
+            ),
+            (
+                "postgres://me@db/x?sslmode=verify-full&sslrootcert=system",
+                SslMode::Require,
+            ),
             (
                 "postgres://me@localhost,db.example/deepme",
                 SslMode::Require,
@@ -302,6 +339,10 @@ mod tests {
         for (url, named) in [
             ("postgres://me:canary@db/x?sslmode=verify-ca", "verify-full"),
             ("postgres://me:canary@db/x?sslmode=", "sslmode"),
+            (
+                "postgres://me:canary@db/x?sslmode=require&sslrootcert=system",
+                "verify-full",
+            ),
             ("postgres://me:canary@db:port/x", "PostgreSQL"),
             ("postgres://me:canary@db/x?nonsense=1", "PostgreSQL"),
             (

@@ -48,7 +48,13 @@ impl PostgresStore {
             connections: Connections::new(connector, database)?,
             connector: connector.clone(),
         };
-        let client = store.connections.one().await?;
+        let client = store.connections.one().await.map_err(|error| {
+            let place = connector.place();
+            let message = format!("the database at {place} does not let us in");
+            Error::new(ErrorCode::Unavailable, message)
+                .retry_after(2)
+                .with_source(error.causes())
+        })?;
         let encoding: String = client
             .query_one("SHOW server_encoding", &[])
             .await

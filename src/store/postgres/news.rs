@@ -34,6 +34,8 @@ const COLLECT: Duration = Duration::from_millis(5);
 /// to say so.
 const SILENCE: Duration = Duration::from_secs(10);
 const PATIENCE: Duration = Duration::from_secs(3);
+/// How long a connection may take until it listens.
+const CONNECT: Duration = Duration::from_secs(5);
 /// Pauses between two attempts to connect.
 const SHORTEST: Duration = Duration::from_millis(100);
 const LONGEST: Duration = Duration::from_secs(2);
@@ -102,8 +104,9 @@ impl Desk {
         let mut pause = SHORTEST;
         let mut first = true;
         loop {
-            match self.connect().await {
-                Ok((client, mut driving)) => {
+            // A peer that takes the connection and then says nothing is no peer.
+            match timeout(CONNECT, self.connect()).await {
+                Ok(Ok((client, mut driving))) => {
                     if !first {
                         self.tell(News::Missed);
                     }
@@ -113,8 +116,11 @@ impl Desk {
                     driving.abort();
                     tracing::warn!("the connection that carries news between instances was lost");
                 }
-                Err(error) => {
+                Ok(Err(error)) => {
                     tracing::warn!(%error, "no connection to carry news between instances");
+                }
+                Err(_) => {
+                    tracing::warn!("no connection to carry news between instances in time");
                 }
             }
             first = false;
@@ -143,16 +149,17 @@ impl Desk {
     async fn serve(&mut self, client: &Client, driving: &mut JoinHandle<()>) {
         let mut line = None;
         loop {
-            let posted = match line.take() {
-                Some(line) => Some(line),
-                None => tokio::select! {
+            let posted = if line.is_some() {
+                line.take()
+            } else {
+                tokio::select! {
                     _ = &mut *driving => return,
                     posted = self.queue.recv() => match posted {
                         Some(news) => Some(news.to_string()),
                         None => return,
                     },
                     () = tokio::time::sleep(SILENCE) => None,
-                },
+                }
             };
             let answer = match posted {
                 Some(posted) => {

@@ -4,6 +4,7 @@
 mod plans;
 mod schema;
 mod trouble;
+mod unknown;
 mod versions;
 
 use crate::cluster::connect;

@@ -286,11 +286,15 @@ impl Store for PostgresStore {
     }
 
     fn finish_step(&self, finish: FinishStep) -> BoxFuture<'_, Result<bool>> {
-        run!(self, Again::Always, |c| steps::finish(&c, &finish))
+        run!(self, Again::Always, |c, unknown| steps::finish(
+            &c, &finish, unknown
+        ))
     }
 
     fn forget_step(&self, step_id: StepId) -> BoxFuture<'_, Result<bool>> {
-        run!(self, Again::Always, |c| steps::forget(&c, step_id))
+        run!(self, Again::Always, |c, unknown| steps::forget(
+            &c, step_id, unknown
+        ))
     }
 
     fn close_orphans(&self, before: Timestamp, at: Timestamp) -> BoxFuture<'_, Result<u64>> {
@@ -368,6 +372,8 @@ impl Store for PostgresStore {
     }
 
     fn delete_prompt(&self, name: PromptName) -> BoxFuture<'_, Result<bool>> {
-        run!(self, Again::Always, |c| prompts::delete(&c, name))
+        run!(self, Again::Always, |c, unknown| prompts::delete(
+            &c, name, unknown
+        ))
     }
 }

@@ -81,9 +81,10 @@ pub(super) async fn list(c: &Object) -> Done<Vec<Prompt>> {
     rows.iter().map(prompt).collect()
 }
 
-pub(super) async fn delete(c: &Object, name: PromptName) -> Done<bool> {
+/// `unknown`: an earlier attempt may have deleted it, and then it is the one who asked that did.
+pub(super) async fn delete(c: &Object, name: PromptName, unknown: bool) -> Done<bool> {
     let statement = c
         .prepare_cached("DELETE FROM prompts WHERE name = $1")
         .await?;
-    Ok(c.execute(&statement, &[&name.key()]).await? > 0)
+    Ok(c.execute(&statement, &[&name.key()]).await? > 0 || unknown)
 }

@@ -191,7 +191,8 @@ pub(super) async fn checkpoint(
     Ok(())
 }
 
-pub(super) async fn finish(c: &Object, finish: &FinishStep) -> Done<bool> {
+/// `unknown`: an earlier attempt may have closed it.
+pub(super) async fn finish(c: &Object, finish: &FinishStep, unknown: bool) -> Done<bool> {
     storable("gpt_response", &finish.gpt_response)?;
     let statement = c
         .prepare_cached(
@@ -210,14 +211,41 @@ pub(super) async fn finish(c: &Object, finish: &FinishStep) -> Done<bool> {
         &finish.output_tokens,
         &finish.at.as_micros(),
     ];
-    Ok(c.execute(&statement, &values).await? == 1)
+    Ok(c.execute(&statement, &values).await? == 1 || unknown && has_ended_so(c, finish).await?)
 }
 
-pub(super) async fn forget(c: &Object, step_id: StepId) -> Done<bool> {
+/// Whether this very end is the one that the step has.
+async fn has_ended_so(c: &Object, finish: &FinishStep) -> Done<bool> {
+    let statement = c
+        .prepare_cached(
+            "SELECT 1 FROM steps
+             WHERE step_id = $1 AND gpt_response = $2 AND status = $3 AND finished_at = $4",
+        )
+        .await?;
+    let values: [&(dyn ToSql + Sync); 4] = [
+        &finish.step_id.0,
+        &finish.gpt_response,
+        &finish.status.as_str(),
+        &finish.at.as_micros(),
+    ];
+    Ok(c.query_opt(&statement, &values).await?.is_some())
+}
+
+/// `unknown`: an earlier attempt may have forgotten it.
+pub(super) async fn forget(c: &Object, step_id: StepId, unknown: bool) -> Done<bool> {
     let statement = c
         .prepare_cached("DELETE FROM steps WHERE step_id = $1 AND status = 'pending'")
         .await?;
-    Ok(c.execute(&statement, &[&step_id.0]).await? == 1)
+    if c.execute(&statement, &[&step_id.0]).await? == 1 {
+        return Ok(true);
+    }
+    if !unknown {
+        return Ok(false);
+    }
+    let statement = c
+        .prepare_cached("SELECT 1 FROM steps WHERE step_id = $1")
+        .await?;
+    Ok(c.query_opt(&statement, &[&step_id.0]).await?.is_none())
 }
 
 pub(super) async fn close_orphans(c: &Object, before: Timestamp, at: Timestamp) -> Done<u64> {

@@ -13,6 +13,7 @@ use deepme::store::postgres::{Connector, PostgresStore};
 use deepme::store::{Begun, Store};
 use futures_util::future::join_all;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::time::Instant;
 use uuid::Uuid;
@@ -61,32 +62,33 @@ async fn of_connections_that_are_killed_at_work_nothing_is_lost_or_done_twice() 
     let (store, _) = postgres(&url).await;
     let onlooker = Onlooker::at(&url).await;
     let store = Arc::new(store);
+    let enough = Arc::new(AtomicBool::new(false));
     let mut talking = Vec::new();
     for n in 1..=6 {
         let (user_id, session_id) = talk(&*store, n).await;
-        let store = Arc::clone(&store);
+        let (store, enough) = (Arc::clone(&store), Arc::clone(&enough));
         talking.push(tokio::spawn(async move {
-            for _ in 0..30 {
+            let mut turns = 0;
+            while !enough.load(Ordering::Relaxed) {
+                turns += 1;
                 turn(&*store, user_id, session_id, "말", "네").await;
             }
             let steps = store.steps(user_id, session_id, 0, None).await.unwrap();
             let orders: Vec<i64> = steps.unwrap().iter().map(|s| s.step_order).collect();
-            assert_eq!(orders, (1..=30).collect::<Vec<_>>());
+            assert_eq!(orders, (1..=turns).collect::<Vec<_>>());
         }));
     }
     let sql = format!("SELECT pg_terminate_backend(pid) {OTHERS} AND state <> 'idle'");
     let mut killed = 0;
-    while talking.iter().any(|talk| !talk.is_finished()) {
-        // Few enough that somebody gets through between two of them.
-        if killed < 40 {
-            killed += onlooker.0.execute(&sql, &[]).await.unwrap();
-        }
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
+    until("many were killed at work", async || {
+        killed += onlooker.0.execute(&sql, &[]).await.unwrap();
+        killed >= 40 || talking.iter().any(tokio::task::JoinHandle::is_finished)
+    })
+    .await;
+    enough.store(true, Ordering::Relaxed);
     for talk in talking {
         talk.await.unwrap();
     }
-    assert!(killed > 0, "nobody was at work");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

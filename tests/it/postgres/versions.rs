@@ -14,6 +14,7 @@ use deepme::store::postgres::{MIGRATIONS, Migration};
 use deepme::store::sqlite::SqliteStore;
 use deepme::store::{Begun, SCHEMA_VERSION, SchemaState, Store};
 use futures_util::future::join_all;
+use std::fmt::Write as _;
 use std::path::Path;
 use uuid::Uuid;
 
@@ -225,7 +226,8 @@ fn left(id: Id) -> String {
             step.created_at.as_micros().to_string(),
             end,
         ];
-        sql += &format!(
+        let _ = write!(
+            sql,
             "INSERT INTO steps (step_id, session_id, step_order, step_type, user_input,
                  gpt_response, status, finish_reason, message_id, model, prompt_version,
                  output_tokens, lease_until, created_at, finished_at) VALUES ({});",
@@ -237,7 +239,8 @@ fn left(id: Id) -> String {
             PromptName::Personal(user_id) => id(user_id.0),
             PromptName::System(_) => "NULL".to_owned(),
         };
-        sql += &format!(
+        let _ = write!(
+            sql,
             "INSERT INTO prompts (name, version, user_id, body, created_at)
              VALUES ('{}', {}, {owner}, '{}', {});",
             prompt.name.key(),
@@ -255,7 +258,7 @@ async fn everything_is_there(store: &dyn Store) {
     let found = store.user_by_email(user.email.clone()).await.unwrap();
     assert_eq!(found, Some((user.clone(), "hash".to_owned())));
     let found = store.sessions(user.user_id, None, None).await.unwrap();
-    assert_eq!(found, [session.clone()]);
+    assert_eq!(found, std::slice::from_ref(&session));
     let (user_id, session_id) = (user.user_id, session.session_id);
     let found = store.steps(user_id, session_id, 0, None).await.unwrap();
     assert_eq!(found, Some(steps()));
@@ -274,7 +277,7 @@ async fn everything_is_there(store: &dyn Store) {
     assert_eq!(store.close_orphans(at(61), at(62)).await.unwrap(), 1);
     let begun = store.begin_step(begin.clone()).await.unwrap();
     assert_eq!(begun, Begun::Started { step_order: 6 });
-    begin.message_id = steps()[0].message_id.clone();
+    begin.message_id.clone_from(&steps()[0].message_id);
     let repeated = store.begin_step(begin).await.unwrap();
     assert_eq!(repeated, Begun::Repeated(Box::new(steps()[0].clone())));
     assert_eq!(store.schema_version().await.unwrap(), SCHEMA_VERSION);

@@ -11,6 +11,9 @@ use futures_util::stream;
 use std::collections::VecDeque;
 use std::time::Duration;
 
+/// The name of the model that needs no network.
+pub const BUILTIN: &str = "builtin";
+
 /// Answers without any language model.
 #[derive(Debug, Clone, Copy)]
 pub struct Listener {
@@ -32,7 +35,7 @@ impl Default for Listener {
 
 impl ChatModel for Listener {
     fn name(&self) -> &'static str {
-        "builtin"
+        BUILTIN
     }
 
     fn ask(&self, request: ChatRequest) -> BoxFuture<'_, Result<TokenStream, Fault>> {

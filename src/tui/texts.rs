@@ -8,7 +8,7 @@ use super::text::clean_line;
 use crate::client::ClientError;
 use crate::domain::prompt::Language;
 use crate::domain::step::{FinishReason, StepStatus};
-use crate::wire::ws::{NOTICE_DRAINING, NOTICE_FALLBACK, NOTICE_TRIMMED, Notice};
+use crate::wire::ws::{NOTICE_DRAINING, NOTICE_TRIMMED, Notice};
 
 macro_rules! texts {
     ($($name:ident: $korean:literal, $english:literal;)*) => {
@@ -83,7 +83,6 @@ texts! {
     chars: "자", "chars";
     safety: "지금 도움을 받을 수 있는 곳", "Help that is there for you now";
     trimmed: "대화가 길어 앞부분은 빼고 답했어요", "older messages were left out of this answer";
-    fallback: "다른 모델이 답했어요", "another model answered";
     draining: "서버가 곧 다시 시작돼요. 이어서 연결할게요.", "The server restarts in a moment; this will reconnect.";
     close_hint: "Esc 닫기", "Esc close";
 }
@@ -175,7 +174,6 @@ impl Texts {
     pub(super) fn notice(&self, notice: &Notice) -> String {
         match notice.code.as_str() {
             NOTICE_TRIMMED => self.trimmed.to_owned(),
-            NOTICE_FALLBACK => self.fallback.to_owned(),
             NOTICE_DRAINING => self.draining.to_owned(),
             _ => clean_line(&notice.message),
         }

@@ -3,8 +3,10 @@
 use crate::support::{Server, Talk};
 use deepme::config::Config;
 use deepme::domain::step::StepStatus;
+use deepme::llm::listener::Listener;
 use deepme::llm::scripted::{Act, Scripted, answer};
 use deepme::llm::{ChatModel, Fault};
+use deepme::wire::ws::ServerFrame;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -151,4 +153,33 @@ async fn when_all_models_rest_one_is_asked_all_the_same() {
     talk.input("거기 있어?").await;
     assert_eq!(talk.turn().await.text, "다시 왔어요.");
     assert_eq!((first.asked().len(), second.asked().len()), (2, 1));
+}
+
+/// The last resort says what it is, in the language of who hears it.
+#[tokio::test]
+async fn the_built_in_listener_says_that_it_is_no_language_model() {
+    let first = Arc::new(Scripted::default());
+    let models: Vec<Arc<dyn ChatModel>> = vec![
+        Arc::clone(&first) as Arc<dyn ChatModel>,
+        Arc::new(Listener::default()),
+    ];
+    let dir = Arc::new(tempfile::tempdir().unwrap());
+    let server = Server::on(dir, Config::default(), Some(models)).await;
+    let (mut talk, _) = server.person("jiwoo").await.connect(None).await;
+    for (words, says) in [
+        ("요즘 기분이 별로야.", "언어 모델이 아닌 내장 리스너"),
+        ("I feel low lately.", "not a language model"),
+    ] {
+        talk.input(words).await;
+        let turn = talk.turn().await;
+        assert_eq!(turn.done().model.as_deref(), Some("builtin"));
+        let notice = turn.frames.iter().find_map(|frame| match frame {
+            ServerFrame::Notice { notice } => Some(&notice.message),
+            _ => None,
+        });
+        assert!(
+            notice.is_some_and(|notice| notice.contains(says)),
+            "{turn:?}"
+        );
+    }
 }

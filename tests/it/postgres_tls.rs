@@ -105,10 +105,9 @@ fn said(error: &Error, secure: &Secure) -> String {
     let all = if causes.is_empty() {
         error.to_string()
     } else {
-        assert_eq!(
-            error.to_string(),
-            "the database is not available at the moment"
-        );
+        let text = error.to_string();
+        assert!(text.starts_with("the database at "), "{text}");
+        assert!(text.ends_with(" does not let us in"), "{text}");
         causes
     };
     all.replace(&directory, "PEM")
@@ -328,22 +327,10 @@ async fn a_unix_socket_needs_neither_and_takes_no_tls() {
         let asked = secure.encrypted(&url).await;
         assert!(!asked.unwrap(), "{parameters}");
     }
-    let roots = secure.0.directory().join("right.pem");
-    for (parameters, expected) in [
-        (
-            "&sslmode=require".to_owned(),
-            "error performing TLS handshake: server does not support TLS",
-        ),
-        (
-            format!("&sslmode=verify-full&sslrootcert={}", roots.display()),
-            "error performing TLS handshake: server does not support TLS",
-        ),
-    ] {
-        let error = secure
-            .encrypted(&format!("{socket}{parameters}"))
-            .await
-            .unwrap_err();
-        assert_eq!(said(&error, secure), expected, "{parameters}");
+    // What libpq does not ask of a socket is not asked of it here.
+    for parameters in ["&sslmode=require", "&sslmode=verify-full"] {
+        let asked = secure.encrypted(&format!("{socket}{parameters}")).await;
+        assert!(!asked.unwrap(), "{parameters}");
     }
     let port = format!("port={}", secure.0.port());
     let url = socket.replace(&port, "port=1") + "&sslmode=disable";

@@ -5,8 +5,10 @@
 
 use super::patience;
 use crate::domain::Result;
+use crate::domain::prompt::Language;
 use crate::domain::step::{FinishReason, StepStatus};
 use crate::llm::chain::{Leave, Link, says_ill};
+use crate::llm::listener::BUILTIN;
 use crate::llm::{ChatModel, ChatRequest, Fault, Piece};
 use crate::service::App;
 use crate::service::live::LiveTurn;
@@ -159,7 +161,7 @@ async fn ask(
                     timer.as_mut().reset(heard + patience);
                     facts.model = Some(model.name().to_owned());
                     if fallback {
-                        turn.tell(fallback_notice(model.name()));
+                        turn.tell(fallback_notice(model.name(), &turn.user_input));
                     }
                 }
                 if !say_within(turn, &text, llm.max_output_bytes) {
@@ -187,11 +189,20 @@ async fn ask(
     }
 }
 
-pub(super) fn fallback_notice(model: &str) -> ServerFrame {
+/// Who answers instead of the first model; in the language of the words, Korean when they have no
+/// letters.
+fn fallback_notice(model: &str, words: &str) -> ServerFrame {
+    let korean = Language::of(words) != Some(Language::English);
+    let message = match (model == BUILTIN, korean) {
+        (true, true) => "지금은 언어 모델이 답할 수 없어요. 언어 모델이 아닌 내장 리스너가 대신 답해요.".to_owned(),
+        (true, false) => "no language model is available; the built-in listener answers, which is not a language model".to_owned(),
+        (false, true) => format!("평소의 모델이 답할 수 없어 {model} 모델이 대신 답해요."),
+        (false, false) => format!("the usual model is not available; {model} answers"),
+    };
     ServerFrame::Notice {
         notice: Notice {
             code: NOTICE_FALLBACK.to_owned(),
-            message: format!("the usual model is not available; {model} answers"),
+            message,
         },
     }
 }

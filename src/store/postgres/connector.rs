@@ -104,7 +104,10 @@ impl Connector {
         let hosts = self.config.get_hosts().iter().enumerate().map(|(n, host)| {
             let port = ports.get(n).or(ports.first()).copied().unwrap_or(5432);
             match host {
-                Host::Tcp(name) => format!("{name}:{port}"),
+                // A password with an @ that nobody escaped is taken for a part of the host.
+                Host::Tcp(name) => {
+                    format!("{}:{port}", name.rsplit('@').next().unwrap_or_default())
+                }
                 Host::Unix(path) => format!("{}/.s.PGSQL.{port}", path.display()),
             }
         });

@@ -97,7 +97,7 @@ async fn run(options: Options) {
         options.seconds
     );
     println!(
-        "| database   | people | turns/s | commits/s | turn p50, µs | turn p99, µs | failed |"
+        "| database   | people | turns/s |  writes/s | turn p50, µs | turn p99, µs | failed |"
     );
     println!(
         "|------------|-------:|--------:|----------:|-------------:|-------------:|-------:|"

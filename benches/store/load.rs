@@ -97,7 +97,7 @@ pub(crate) async fn crowd(store: &Arc<dyn Store>, people: &[UserId], lasting: Du
 async fn turn(store: &dyn Store, (user_id, session_id): Talk, new_session: bool) -> Result<()> {
     let at = SystemClock.now();
     let step_id = StepId(by_time(at.as_micros()));
-    let lease_until = at.plus(Duration::from_secs(60));
+    let lease_until = at.plus(Duration::from_mins(1));
     let begun = store
         .begin_step(BeginStep {
             step_id,

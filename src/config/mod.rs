@@ -48,6 +48,10 @@ pub struct Config {
 /// one message.
 const MOST_OUTPUT: usize = 128 * 1024;
 
+/// Longest answer of a database: words whose fate is unknown are looked for as long as a turn's lease of
+/// 15 s holds, and a statement may begin late and take as long again.
+const MOST_ANSWER_SECONDS: u64 = 7;
+
 impl Config {
     /// Reads the file, if there is one, and lays the environment over it.
     ///
@@ -198,6 +202,11 @@ impl Config {
         if self.llm.max_output_bytes > MOST_OUTPUT {
             return Err(wrong(format!(
                 "llm.max_output_bytes must be at most {MOST_OUTPUT}"
+            )));
+        }
+        if self.database.answer_seconds > MOST_ANSWER_SECONDS {
+            return Err(wrong(format!(
+                "database.answer_seconds must be at most {MOST_ANSWER_SECONDS}"
             )));
         }
         if self.auth.argon2_memory_kib < 19_456 || self.auth.argon2_passes < 2 {

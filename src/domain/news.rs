@@ -22,7 +22,7 @@ pub enum News {
     Stop(SessionId, StepId),
     /// All earlier tokens of an account have become void.
     Revoked(UserId),
-    /// Some news may have been lost. Never sent: who receives says so itself.
+    /// Some news may have been lost.
     Missed,
 }
 
@@ -53,6 +53,9 @@ impl FromStr for News {
         }
         let mut words = line.split(' ');
         let kind = words.next();
+        if kind == Some("missed") {
+            return Ok(Self::Missed);
+        }
         if kind == Some("revoked") {
             return id(words.next()).map(Self::Revoked);
         }
@@ -84,6 +87,7 @@ mod tests {
             News::Watched(session, step),
             News::Stop(session, step),
             News::Revoked(UserId(Uuid::from_u128(9))),
+            News::Missed,
         ] {
             assert_eq!(news.to_string().parse(), Ok(news));
         }
@@ -94,7 +98,6 @@ mod tests {
         let id = Uuid::from_u128(7);
         for line in [
             "",
-            "missed",
             "begun",
             &format!("begun {id}"),
             &format!("new {id} {id}"),

@@ -221,7 +221,8 @@ async fn answer(
                     .into_iter()
                     .find(|code| error.code == code.as_str())
                     .unwrap_or(ErrorCode::ModelUnavailable);
-                Err(unanswered(Error::new(code, error.message).retry_after(5)))
+                let failure = Failure::from(Error::new(code, error.message).retry_after(5));
+                Err(failure.stored(error.stored.or(Some(true))))
             }
             _ => Ok(app.step(user_id, turn.step_id).await?),
         },

@@ -2,8 +2,8 @@
 //!
 //! Owns [`Chain`] and its circuit breakers. Called by the turn. Invariants: a model that failed several
 //! turns in a row is not asked again before it had a rest, and then by one turn only; a breaker
-//! never leaves a person without anybody to ask: when all are open, the one that rested longest is
-//! asked.
+//! never leaves a person without an answer: when nobody else gives one, the model that rested longest
+//! is asked.
 
 use super::{ChatModel, Fault};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -62,11 +62,6 @@ impl Chain {
     pub fn links(&self) -> impl Iterator<Item = &Link> {
         self.0.iter()
     }
-
-    /// The model that rested longest, for when all of them rest.
-    pub fn rested_longest(&self) -> Option<&Link> {
-        self.0.iter().min_by_key(|link| link.breaker().opened)
-    }
 }
 
 impl Link {
@@ -88,6 +83,11 @@ impl Link {
             probe,
             reported: false,
         })
+    }
+
+    /// Since when the model rests, if it does.
+    pub fn resting_since(&self) -> Option<Instant> {
+        self.breaker().opened
     }
 
     /// Leave to ask it all the same.
@@ -117,7 +117,8 @@ impl Leave {
 
     /// The model failed.
     pub fn ill(mut self, now: Instant) {
-        self.report(|breaker| breaker.failed(now));
+        let probe = self.probe;
+        self.report(|breaker| breaker.failed(now, probe));
     }
 
     fn report(&mut self, change: impl FnOnce(&mut Breaker)) {
@@ -193,8 +194,12 @@ impl Breaker {
         self.probing = false;
     }
 
-    fn failed(&mut self, now: Instant) {
+    fn failed(&mut self, now: Instant, probe: bool) {
         self.failures = self.failures.saturating_add(1);
+        if self.opened.is_some() && !probe {
+            // One that was asked before, or all the same: it rests as long as it would have.
+            return;
+        }
         self.probing = false;
         if self.failures >= self.most {
             self.opened = Some(now);
@@ -259,14 +264,19 @@ mod tests {
     }
 
     #[test]
-    fn when_all_rest_the_one_that_rested_longest_is_asked() {
-        let (chain, now) = (chain(3), Instant::now());
-        for (link, after) in chain.links().zip([2, 0, 1]) {
-            for _ in 0..3 {
-                fail(link, now + Duration::from_secs(after));
-            }
+    fn who_was_asked_all_the_same_does_not_prolong_the_rest() {
+        let (chain, now) = (chain(1), Instant::now());
+        let link = &chain.0[0];
+        for _ in 0..3 {
+            fail(link, now);
         }
-        let chosen = chain.rested_longest().unwrap();
-        assert!(Arc::ptr_eq(&chosen.breaker, &chain.0[1].breaker));
+        link.leave_anyway().ill(now + REST / 2);
+        assert_eq!(link.resting_since(), Some(now));
+        let probe = link.leave(now + REST).unwrap();
+        link.leave_anyway().ill(now + REST);
+        assert_eq!(link.state(), State::Probing, "the probe goes on");
+        drop(probe);
+        link.leave_anyway().well();
+        assert_eq!(link.state(), State::Closed);
     }
 }

@@ -258,6 +258,11 @@ impl App {
         self.revoke_here(revoked);
     }
 
+    /// Forgets what is remembered of an account, so that it is looked up the next time.
+    pub fn look_again(&self, user_id: UserId) {
+        self.known_users.forget(Some(user_id));
+    }
+
     /// Tells whose earlier tokens become void from now on.
     pub fn revocations(&self) -> broadcast::Receiver<Revoked> {
         self.revoked.subscribe()

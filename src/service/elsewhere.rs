@@ -15,6 +15,7 @@ use super::turn::{Found, restarting, terminal};
 use crate::domain::news::News;
 use crate::domain::step::{EmotionStep, StepStatus};
 use crate::domain::{Error, ErrorCode, Result, SessionId, StepId, UserId};
+use crate::store::Briefing;
 use crate::wire::ws::{ErrorFrame, ServerFrame};
 use futures_util::{StreamExt as _, stream};
 use std::sync::Arc;
@@ -28,6 +29,8 @@ const LOOK: Duration = Duration::from_secs(1);
 const WATCH: Duration = Duration::from_secs(3);
 /// How long a person who has read further than what is stored waits for the rest to be stored.
 const CATCH_UP: Duration = Duration::from_secs(2);
+/// How often news are followed up while the database does not answer.
+const TRIES: u32 = 5;
 /// Sessions that are looked at at the same time when news were lost.
 const AT_ONCE: usize = 8;
 
@@ -112,9 +115,17 @@ impl App {
         session_id: SessionId,
         step_id: Option<StepId>,
     ) {
-        let found = match step_id {
-            Some(step_id) => self.store.step(user_id, step_id).await,
-            None => self.store.find_step(user_id, session_id, None).await,
+        let mut tries = 0;
+        let found = loop {
+            tries += 1;
+            let found = match step_id {
+                Some(step_id) => self.store.step(user_id, step_id).await,
+                None => self.store.find_step(user_id, session_id, None).await,
+            };
+            if found.is_ok() || tries == TRIES || self.draining.is_cancelled() {
+                break found;
+            }
+            tokio::time::sleep(LOOK).await;
         };
         match found {
             Ok(Some(step)) => {
@@ -140,18 +151,30 @@ impl App {
         attached: Attached,
     ) -> Result<Option<Arc<LiveTurn>>> {
         let session_id = attached.session_id;
+        if self.bulletin.is_none() {
+            return Ok(self.live.running(session_id));
+        }
+        // What begins here meanwhile is running before it is looked for.
+        let _beginning = self.live.beginning(session_id).await;
         let running = self.live.running(session_id);
-        if running.is_some() || self.bulletin.is_none() || !attached.stored {
+        if running.is_some() {
             return Ok(running);
         }
-        let Some(latest) = self.store.find_step(user_id, session_id, None).await? else {
-            return Ok(None);
+        let latest = if attached.stored {
+            self.store.find_step(user_id, session_id, None).await?
+        } else {
+            None
         };
-        if latest.status == StepStatus::Pending {
-            return Ok(self.copy(user_id, latest, false).await);
+        match latest {
+            Some(step) if step.status == StepStatus::Pending => {
+                Ok(self.copy(user_id, step, false).await)
+            }
+            latest => {
+                let newest = latest.map_or(0, |step| step.step_order);
+                self.live.note_newest(session_id, newest);
+                Ok(self.live.running(session_id))
+            }
         }
-        self.live.note_newest(session_id, latest.step_order);
-        Ok(self.live.running(session_id))
     }
 
     /// A step that was pending when it was read: as it is now, or as it grows elsewhere.
@@ -206,15 +229,19 @@ impl App {
         Some(turn)
     }
 
-    /// The safety frame that the turn had where it runs: the rules are the same, and so are the
-    /// words.
+    /// The safety frame that the turn has where it runs: the rules are the same, and so are the words,
+    /// unless the history cannot be read.
     async fn safety_of(&self, step: &EmotionStep) -> Option<ServerFrame> {
         let alone = self.assess(&step.user_input);
         let before = self
             .store
             .briefing(step.session_id, step.step_order, RECENT, Vec::new())
             .await
-            .unwrap_or_default();
+            .unwrap_or_else(|error| {
+                // The words alone, then.
+                tracing::warn!(step_id = %step.step_id, code = %error.code(), causes = error.causes(), "a copied turn is assessed without its history");
+                Briefing::default()
+            });
         let assessment = assess_together(&step.user_input, &alone, &before.history);
         self.safety(&step.user_input, &assessment)
             .map(|safety| ServerFrame::Safety { safety })
@@ -233,6 +260,10 @@ impl App {
                     turn.tell(notice);
                 }
                 return self.live.finish(&turn, end);
+            }
+            if turn.stopped().is_cancelled() {
+                // Until it has: the first time may have been lost.
+                self.post(News::Stop(turn.session_id, turn.step_id));
             }
             if watched.is_none_or(|at| at.elapsed() >= WATCH) {
                 watched = Some(Instant::now());
@@ -290,10 +321,9 @@ impl App {
 
     /// Asks a turn to end with what it has, wherever it runs.
     pub fn stop(&self, turn: &LiveTurn) {
+        turn.stop();
         if turn.elsewhere {
             self.post(News::Stop(turn.session_id, turn.step_id));
-        } else {
-            turn.stop();
         }
     }
 }

@@ -164,13 +164,7 @@ async fn after_a_lost_connection_it_is_said_that_news_may_be_missed_and_they_flo
 async fn what_nobody_here_understands_is_passed_over() {
     let (client, here, mut there) = pair().await;
     let (session, step) = turn(7);
-    for payload in [
-        "",
-        "\n",
-        "someone",
-        "someone\nmissed\nnew 1 2",
-        "someone\nbegun",
-    ] {
+    for payload in ["", "\n", "someone", "someone\nnew 1 2", "someone\nbegun"] {
         let sql = "SELECT pg_notify('deepme', $1)";
         client.execute(sql, &[&payload]).await.unwrap();
     }

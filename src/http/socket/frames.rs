@@ -149,6 +149,10 @@ impl Socket {
                 self.continue_running(turn, received).await
             }
             Ok(Said::Stored(step)) => {
+                // However often it is asked for.
+                if let Some(safety) = safety {
+                    self.feed(ServerFrame::Safety { safety }.to_json()).await?;
+                }
                 if self.follows_another(&step) {
                     return self.refuse(&busy(), Some(true)).await;
                 }

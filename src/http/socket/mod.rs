@@ -210,6 +210,8 @@ impl Socket {
                 }
                 () = passed(doubted) => {
                     doubted = None;
+                    // What was being read when the news came may be from before.
+                    self.app.look_again(self.peer.subject.user_id);
                     self.check_standing().await?;
                 }
                 _ = ping.tick() => Box::pin(self.tick(period)).await?,

@@ -34,8 +34,21 @@ struct Entry {
 }
 
 impl Entry {
+    /// Tells those who are attached of a copy that was made for somebody else, before it goes.
+    fn tell_untold(&mut self) {
+        let untold = self.untold.take();
+        if let Some(turn) = self
+            .turn
+            .as_ref()
+            .filter(|turn| untold == Some(turn.step_id))
+        {
+            let _ = self.news.send(Arc::clone(turn));
+        }
+    }
+
     /// Makes a turn the running one and tells everybody who is attached.
     fn run(&mut self, turn: &Arc<LiveTurn>) {
+        self.tell_untold();
         self.newest = self.newest.max(Some(turn.step_order));
         self.turn = Some(Arc::clone(turn));
         // Nobody may be listening: a turn does not need a socket.
@@ -179,6 +192,14 @@ impl Sessions {
             turn.tell(safety);
         }
         turn.copy(text);
+        let later = entry
+            .turn
+            .as_ref()
+            .is_some_and(|held| held.step_order > turn.step_order);
+        if later {
+            // Whoever asked for it may read it, but the session has gone on.
+            return Some((turn, true));
+        }
         if tell {
             entry.run(&turn);
         } else {
@@ -224,6 +245,7 @@ impl Sessions {
                 .as_ref()
                 .is_some_and(|running| Arc::ptr_eq(running, turn))
         {
+            entry.tell_untold();
             entry.turn = None;
             if entry.idle() {
                 map.remove(&turn.session_id);

@@ -37,30 +37,30 @@ pub(super) async fn ask_in_turn(
     facts: &mut Facts,
 ) -> Option<StepStatus> {
     let until = Instant::now() + Duration::from_secs(app.config.llm.retry_seconds);
-    let mut asked = false;
+    let mut resting = Vec::new();
     for (place, link) in app.chain.links().enumerate() {
+        let fallback = place > 0;
         let Some(leave) = link.leave(Instant::now()) else {
+            resting.push((fallback, link));
             continue;
         };
-        asked = true;
         let tried = Tried {
             link,
             leave,
-            fallback: place > 0,
+            fallback,
         };
         if let Some(status) = ask_link(app, turn, tried, &request, until, facts).await {
             return Some(status);
         }
     }
-    if asked {
-        return None;
-    }
-    let link = app.chain.rested_longest()?;
-    let leave = link.leave_anyway();
+    // Better one that failed a while ago than nobody.
+    let (fallback, link) = resting
+        .into_iter()
+        .min_by_key(|(_, link)| link.resting_since())?;
     let tried = Tried {
         link,
-        leave,
-        fallback: false,
+        leave: link.leave_anyway(),
+        fallback,
     };
     ask_link(app, turn, tried, &request, until, facts).await
 }

@@ -59,7 +59,7 @@ pub enum Said {
 /// A turn that somebody wants to go on with.
 #[derive(Debug)]
 pub enum Found {
-    /// It is running here.
+    /// It is running, here or on another instance.
     Running(Arc<LiveTurn>),
     /// It has ended.
     Stored(Box<EmotionStep>),
@@ -239,14 +239,13 @@ impl App {
         let app = Arc::clone(self);
         self.turns.spawn(async move {
             let begun = tokio::time::Instant::now();
-            while begun.elapsed() < LEASE {
-                match app.store.forget_step(step_id).await {
-                    Ok(gone) => {
-                        tracing::warn!(%step_id, gone, "a step of unknown outcome was taken back");
-                        return;
-                    }
-                    Err(_) => tokio::time::sleep(Duration::from_secs(1)).await,
+            // What is not there yet may still come: a database on another machine may be at it.
+            while begun.elapsed() < LEASE && !app.draining.is_cancelled() {
+                if let Ok(true) = app.store.forget_step(step_id).await {
+                    tracing::warn!(%step_id, "a step of unknown outcome was taken back");
+                    return;
                 }
+                tokio::time::sleep(Duration::from_secs(1)).await;
             }
         });
     }

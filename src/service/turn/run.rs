@@ -12,9 +12,9 @@ use crate::domain::news::News;
 use crate::domain::prompt::{Language, PromptName};
 use crate::domain::safety::Tier;
 use crate::domain::step::{EmotionStep, StepStatus, StepType};
-use crate::domain::{ErrorCode, Result};
+use crate::domain::{Error, ErrorCode, Result};
 use crate::llm::ChatRequest;
-use crate::safety::{self, Lang};
+use crate::safety::{self, Assessment, Lang};
 use crate::service::App;
 use crate::service::live::LiveTurn;
 use crate::store::{Briefing, FinishStep};
@@ -53,6 +53,12 @@ pub(super) async fn run(app: &App, turn: &std::sync::Arc<LiveTurn>, brief: Brief
             }
         }
         () = checkpoints(app, turn) => StepStatus::Interrupted,
+    };
+    let status = if status == StepStatus::Interrupted && !app.cutting.is_cancelled() {
+        // The time is over, or something broke: somebody in danger is answered all the same.
+        care_for(app, turn, &brief.assessment, &mut facts).unwrap_or(status)
+    } else {
+        status
     };
     let end = close(app, turn, status, facts).await;
     tracing::info!(
@@ -162,16 +168,27 @@ async fn close(app: &App, turn: &LiveTurn, status: StepStatus, facts: Facts) -> 
 
 /// The end of a turn that is closed already.
 async fn stored_end(app: &App, turn: &LiveTurn) -> ServerFrame {
-    match app.step(turn.user_id, turn.step_id).await {
-        Ok(step) => {
-            let (notice, end) = terminal(&step);
-            if let Some(notice) = notice {
-                turn.tell(notice);
+    let begun = Instant::now();
+    loop {
+        match app.step(turn.user_id, turn.step_id).await {
+            Ok(step) => {
+                let (notice, end) = terminal(&step);
+                if let Some(notice) = notice {
+                    turn.tell(notice);
+                }
+                return end;
             }
-            end
+            Err(error) if passing(&error) && begun.elapsed() < STORE_PATIENCE => {
+                tokio::time::sleep(Duration::from_secs(1)).await;
+            }
+            Err(error) => return failed(turn.step_id, &error),
         }
-        Err(error) => failed(turn.step_id, &error),
     }
+}
+
+/// Whether a database that failed like this may answer in a moment.
+fn passing(error: &Error) -> bool {
+    matches!(error.code(), ErrorCode::Unavailable | ErrorCode::Overloaded)
 }
 
 /// Tries again while the database does not answer: the answer was paid for and read already.
@@ -182,9 +199,7 @@ async fn store_end(app: &App, finish: &FinishStep) -> Result<bool> {
         match app.store.finish_step(finish.clone()).await {
             Ok(closed) => return Ok(closed),
             Err(error) => {
-                let passing =
-                    matches!(error.code(), ErrorCode::Unavailable | ErrorCode::Overloaded);
-                if !passing || begun.elapsed() > STORE_PATIENCE {
+                if !passing(&error) || begun.elapsed() > STORE_PATIENCE {
                     return Err(error);
                 }
                 tokio::time::sleep(pause).await;
@@ -236,19 +251,27 @@ async fn answer(app: &App, turn: &LiveTurn, brief: &Brief, facts: &mut Facts) ->
     if let Some(status) = ask_in_turn(app, turn, request, facts).await {
         return status;
     }
-    if assessment.tier >= Tier::Elevated {
-        // Somebody in danger is never answered by silence.
-        let lang = Lang::detect(&turn.user_input);
-        if turn.text_len() == 0 {
-            turn.say(&safety::fixed_answer(
-                assessment.tier,
-                &assessment.categories,
-                &app.config.safety.country,
-                lang,
-            ));
-        }
-        facts.model = Some(FIXED.to_owned());
-        return StepStatus::Complete;
+    care_for(app, turn, &assessment, facts).unwrap_or(StepStatus::Failed)
+}
+
+/// Somebody in danger is never answered by silence: the fixed answer, where there is no other one.
+fn care_for(
+    app: &App,
+    turn: &LiveTurn,
+    assessment: &Assessment,
+    facts: &mut Facts,
+) -> Option<StepStatus> {
+    if assessment.tier < Tier::Elevated || facts.model.is_some() {
+        return None;
     }
-    StepStatus::Failed
+    if turn.text_len() == 0 {
+        turn.say(&safety::fixed_answer(
+            assessment.tier,
+            &assessment.categories,
+            &app.config.safety.country,
+            Lang::detect(&turn.user_input),
+        ));
+    }
+    facts.model = Some(FIXED.to_owned());
+    Some(StepStatus::Complete)
 }

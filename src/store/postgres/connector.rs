@@ -74,8 +74,8 @@ impl Connector {
             Mode::Prefer | Mode::Require => Some(tls::encrypted(roots)?),
             Mode::VerifyFull => Some(tls::verified(roots)?),
         };
-        // The server gives up a little before the one who waits does, so that what was given up is
-        // known to have been undone.
+        // A statement that nobody waits for any more ends soon. It may still succeed: who needs to know
+        // looks again.
         let limit = database
             .answer_seconds
             .saturating_mul(900)

@@ -11,6 +11,7 @@ use super::connector::{Connector, Messages};
 use super::pool::Told;
 use crate::domain::news::News;
 use crate::store::Bulletin;
+use std::collections::VecDeque;
 use std::fmt::Write as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -22,7 +23,7 @@ use tokio_postgres::{AsyncMessage, Client};
 use uuid::Uuid;
 
 const CHANNEL: &str = "deepme";
-/// News that may wait to be sent; more are lost, which is said once it is over.
+/// News that may wait to be sent; more are lost, which the others are told once it is over.
 const QUEUE: usize = 4096;
 /// News that one who listens may be behind.
 const BEHIND: usize = 4096;
@@ -59,6 +60,7 @@ impl PostgresBulletin {
             sender: Uuid::new_v4().simple().to_string(),
             connector,
             queue,
+            unsent: VecDeque::new(),
             news: news.clone(),
             lost: Arc::clone(&lost),
         };
@@ -95,6 +97,8 @@ struct Desk {
     sender: String,
     connector: Connector,
     queue: mpsc::Receiver<News>,
+    /// Payloads that were not sent for certain; news may come twice.
+    unsent: VecDeque<String>,
     news: broadcast::Sender<News>,
     lost: Arc<AtomicU64>,
 }
@@ -102,14 +106,12 @@ struct Desk {
 impl Desk {
     async fn run(mut self) {
         let mut pause = SHORTEST;
-        let mut first = true;
         loop {
             // A peer that takes the connection and then says nothing is no peer.
             match timeout(CONNECT, self.connect()).await {
                 Ok(Ok((client, mut driving))) => {
-                    if !first {
-                        self.tell(News::Missed);
-                    }
+                    // What others told before is lost, at the start, too.
+                    self.tell(News::Missed);
                     pause = SHORTEST;
                     self.serve(&client, &mut driving).await;
                     drop(client);
@@ -123,7 +125,6 @@ impl Desk {
                     tracing::warn!("no connection to carry news between instances in time");
                 }
             }
-            first = false;
             tokio::time::sleep(pause).await;
             pause = (pause * 2).min(LONGEST);
         }
@@ -147,54 +148,56 @@ impl Desk {
 
     /// Sends what is posted until the connection fails.
     async fn serve(&mut self, client: &Client, driving: &mut JoinHandle<()>) {
-        let mut line = None;
         loop {
-            let posted = if line.is_some() {
-                line.take()
-            } else {
-                tokio::select! {
-                    _ = &mut *driving => return,
-                    posted = self.queue.recv() => match posted {
-                        Some(news) => Some(news.to_string()),
-                        None => return,
-                    },
-                    () = tokio::time::sleep(SILENCE) => None,
-                }
-            };
-            let answer = match posted {
-                Some(posted) => {
-                    let payload;
-                    (payload, line) = self.collect(posted).await;
-                    let sql = "SELECT pg_notify($1, $2)";
-                    timeout(PATIENCE, client.execute(sql, &[&CHANNEL, &payload])).await
-                }
-                None => timeout(PATIENCE, client.execute("SELECT 1", &[])).await,
-            };
-            if !matches!(answer, Ok(Ok(_))) {
-                return;
-            }
             let lost = self.lost.swap(0, Ordering::Relaxed);
             if lost > 0 {
                 tracing::warn!(
                     lost,
                     "news for other instances were more than could be sent"
                 );
+                self.unsent
+                    .push_back(format!("{}\n{}", self.sender, News::Missed));
             }
+            if self.unsent.is_empty() {
+                let posted = tokio::select! {
+                    _ = &mut *driving => return,
+                    posted = self.queue.recv() => match posted {
+                        Some(news) => Some(news.to_string()),
+                        None => return,
+                    },
+                    () = tokio::time::sleep(SILENCE) => None,
+                };
+                if let Some(posted) = posted {
+                    self.collect(posted).await;
+                }
+            }
+            let answer = match self.unsent.front() {
+                Some(payload) => {
+                    let sql = "SELECT pg_notify($1, $2)";
+                    timeout(PATIENCE, client.execute(sql, &[&CHANNEL, payload])).await
+                }
+                None => timeout(PATIENCE, client.execute("SELECT 1", &[])).await,
+            };
+            if !matches!(answer, Ok(Ok(_))) {
+                return;
+            }
+            self.unsent.pop_front();
         }
     }
 
-    /// A payload of this and what else is posted within a moment; and what did not fit.
-    async fn collect(&mut self, first: String) -> (String, Option<String>) {
+    /// Makes payloads of this and what else is posted within a moment.
+    async fn collect(&mut self, first: String) {
         let until = Instant::now() + COLLECT;
         let mut payload = format!("{}\n{first}", self.sender);
         while let Ok(Some(news)) = tokio::time::timeout_at(until, self.queue.recv()).await {
             let line = news.to_string();
             if payload.len() + 1 + line.len() > PAYLOAD {
-                return (payload, Some(line));
+                self.unsent.push_back(payload);
+                payload = self.sender.clone();
             }
             let _ = write!(payload, "\n{line}");
         }
-        (payload, None)
+        self.unsent.push_back(payload);
     }
 
     fn tell(&self, news: News) {

@@ -2,7 +2,7 @@
 //!
 //! Owns the pool, the deadline of every answer and the rule of what is tried again. Called by
 //! [`super::PostgresStore`] only. Invariants: nobody waits longer than `database.answer_seconds`; a
-//! connection whose answer did not come is never used again; what may have happened already is not
+//! connection whose answer did not come in time is never used again; what may have happened already is not
 //! done a second time; nothing that a person said gets into an error.
 
 use super::connector::Connector;
@@ -233,7 +233,7 @@ impl Attempts<'_> {
 enum Fate {
     /// Rolled back; another attempt may succeed.
     Undone,
-    /// Rolled back, because the connection remembers a schema that has changed.
+    /// Rolled back, because the connection is one to what there was before.
     Stale,
     /// The connection broke: nobody knows.
     Lost,
@@ -255,9 +255,10 @@ fn fate(trouble: &Trouble) -> Fate {
     };
     match code.code() {
         "40001" | "40P01" => Fate::Undone,
-        "0A000" | "26000" => Fate::Stale,
+        // Read-only: the server behind this connection is not the first one any more.
+        "0A000" | "26000" | "25006" => Fate::Stale,
         "57P01" | "57P02" | "57P03" | "57P05" => Fate::Lost,
-        "57014" | "55P03" | "25006" => Fate::Refused,
+        "57014" | "55P03" => Fate::Refused,
         code => match code.get(..2) {
             Some("08") => Fate::Lost,
             Some("53" | "58") => Fate::Refused,

@@ -48,6 +48,10 @@ pub(super) async fn add(c: &Object, user: &User, password_hash: &str, unknown: b
             ],
         )
         .await?;
+    if added == 0 && unknown && get(c, user.user_id).await?.is_some() {
+        // The earlier attempt was still at work.
+        return Ok(());
+    }
     if added == 0 {
         return Err(Trouble::Answer(Error::new(
             ErrorCode::EmailTaken,

@@ -326,7 +326,7 @@ async fn an_interrupted_copy_leaves_an_empty_target() {
     machine.prepare(&mut command);
     let mut child = command
         .args(["db", "copy", "--from", &from, "--to", &to])
-        .env("DEEPME_DATABASE__ANSWER_SECONDS", "60")
+        .env("DEEPME_DATABASE__ANSWER_SECONDS", "7")
         .stdout(Stdio::null())
         .stderr(Stdio::piped())
         .spawn()

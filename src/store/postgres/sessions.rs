@@ -7,6 +7,7 @@ use crate::domain::{SessionId, Timestamp, UserId};
 use crate::store::storable;
 use deadpool_postgres::Object;
 use tokio_postgres::Row;
+use tokio_postgres::error::SqlState;
 use uuid::Uuid;
 
 const COLUMNS: &str = "session_id, user_id, emotion_label, topic, trigger_summary, \
@@ -33,29 +34,35 @@ pub(super) async fn add(c: &Object, session: &EmotionSession, unknown: bool) -> 
     for (field, text) in session.labels.fields() {
         storable(field, text.unwrap_or_default())?;
     }
-    if unknown && get(c, session.user_id, session.session_id).await?.is_some() {
-        return Ok(());
-    }
     let sql =
         format!("INSERT INTO sessions ({COLUMNS}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)");
     let statement = c.prepare_cached(&sql).await?;
     let labels = &session.labels;
-    c.execute(
-        &statement,
-        &[
-            &session.session_id.0,
-            &session.user_id.0,
-            &labels.emotion_label,
-            &labels.topic,
-            &labels.trigger_summary,
-            &labels.insight_summary,
-            &labels.insight_tag,
-            &session.started_at.as_micros(),
-            &session.ended_at.map(Timestamp::as_micros),
-        ],
-    )
-    .await?;
-    Ok(())
+    let added = c
+        .execute(
+            &statement,
+            &[
+                &session.session_id.0,
+                &session.user_id.0,
+                &labels.emotion_label,
+                &labels.topic,
+                &labels.trigger_summary,
+                &labels.insight_summary,
+                &labels.insight_tag,
+                &session.started_at.as_micros(),
+                &session.ended_at.map(Timestamp::as_micros),
+            ],
+        )
+        .await;
+    let Err(error) = added else {
+        return Ok(());
+    };
+    // Asked only now, because the server may have been at the earlier attempt until now.
+    let taken = unknown && error.code() == Some(&SqlState::UNIQUE_VIOLATION);
+    if taken && get(c, session.user_id, session.session_id).await?.is_some() {
+        return Ok(());
+    }
+    Err(error.into())
 }
 
 pub(super) async fn get(

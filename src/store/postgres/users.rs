@@ -25,9 +25,6 @@ fn user(row: &Row) -> Done<User> {
 /// `unknown`: an earlier attempt may have added it.
 pub(super) async fn add(c: &Object, user: &User, password_hash: &str, unknown: bool) -> Done<()> {
     storable("name", &user.name)?;
-    if unknown && get(c, user.user_id).await?.is_some() {
-        return Ok(());
-    }
     let statement = c
         .prepare_cached(
             "INSERT INTO users (user_id, name, email, token_epoch, disabled_at, created_at, password_hash)
@@ -53,6 +50,10 @@ pub(super) async fn add(c: &Object, user: &User, password_hash: &str, unknown: b
         return Ok(());
     }
     if added == 0 {
+        // Asked only now, because the server may have been at the earlier attempt until now.
+        if unknown && get(c, user.user_id).await?.is_some() {
+            return Ok(());
+        }
         return Err(Trouble::Answer(Error::new(
             ErrorCode::EmailTaken,
             "this e-mail address has an account already",

@@ -165,6 +165,11 @@ async fn who_waits_for_a_lock_is_told_in_time_and_served_once_it_is_gone() {
     let added = store.add_user(user(2), "hash".into()).await.unwrap_err();
     assert_eq!(added.code(), ErrorCode::Unavailable);
     assert!(asked.elapsed() < Duration::from_millis(1500));
+    // A line that is too long is not joined at all.
+    let answers = join_all((0..4100).map(|_| store.user(user_id))).await;
+    let refused = answers.into_iter().map(|answer| answer.unwrap_err().code());
+    let refused = refused.filter(|code| *code == ErrorCode::Overloaded);
+    assert_eq!(refused.count(), 4);
     holder.batch_execute("ROLLBACK").await.unwrap();
     for found in join_all((0..12).map(|_| store.user(user_id))).await {
         assert!(found.unwrap().is_some());

@@ -1,7 +1,7 @@
 //! Answers that get lost after the work was done: what is tried again is not done twice, and who asked
 //! is told what became of it.
 
-use super::Onlooker;
+use super::{Onlooker, until};
 use crate::cluster::cluster;
 use crate::contract::{at, finished, message, person, session_of, settings, talk, user, words};
 use crate::support::START;
@@ -11,15 +11,23 @@ use deepme::domain::{ErrorCode, SessionId, UserId};
 use deepme::store::postgres::{Connector, PostgresStore};
 use deepme::store::{Begun, Store as _};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicU32, Ordering};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
 
-/// A way to the database that swallows one answer, and the connection with it, when it is told to.
+/// A way to the database that swallows one answer, and the connection with it, when it is told to; or
+/// breaks while the server is at work.
 #[derive(Default)]
 struct Wire {
-    cuts: AtomicBool,
+    /// Which of the next answers gets lost; 0 for none.
+    cuts: AtomicU32,
+    breaks: watch::Sender<u32>,
 }
+
+/// Held by who looks on, it keeps what was written from being committed.
+const HOLD: &str = "SELECT pg_advisory_lock(7)";
+const LET_GO: &str = "SELECT pg_advisory_unlock(7)";
 
 impl Wire {
     /// The URL of the same database by this way.
@@ -48,30 +56,41 @@ impl Wire {
         let (mut asks, mut hears) = near.into_split();
         let (mut answers, mut listens) = far.into_split();
         let there = tokio::io::copy(&mut asks, &mut listens);
+        let mut breaks = self.breaks.subscribe();
         let back = async {
             let mut bytes = vec![0; 64 * 1024];
             while let Ok(n @ 1..) = answers.read(&mut bytes).await {
                 // The server says nothing of a statement before it is committed.
-                if self.cuts.swap(false, Ordering::SeqCst)
+                let counted = |left: u32| left.checked_sub(1);
+                let order = Ordering::SeqCst;
+                if self.cuts.fetch_update(order, order, counted) == Ok(1)
                     || hears.write_all(&bytes[..n]).await.is_err()
                 {
                     return;
                 }
             }
         };
-        tokio::select! { _ = there => (), () = back => () }
+        tokio::select! { _ = there => (), () = back => (), _ = breaks.changed() => () }
     }
 
     /// The next answer gets lost.
     fn cut(&self) {
-        assert!(
-            !self.cuts.swap(true, Ordering::SeqCst),
-            "the last cut was used"
-        );
+        self.cut_nth(1);
+    }
+
+    /// This one of the next answers gets lost.
+    fn cut_nth(&self, nth: u32) {
+        let last = self.cuts.swap(nth, Ordering::SeqCst);
+        assert_eq!(last, 0, "the last cut was used");
     }
 
     fn was_cut(&self) -> bool {
-        !self.cuts.load(Ordering::SeqCst)
+        self.cuts.load(Ordering::SeqCst) == 0
+    }
+
+    /// Every connection there is breaks, unnoticed by a server that is at work for it.
+    fn break_all(&self) {
+        self.breaks.send_modify(|breaks| *breaks += 1);
     }
 }
 
@@ -117,9 +136,59 @@ async fn what_is_added_twice_is_there_once() {
     wire.cut();
     assert_eq!(store.begin_step(begin(3)).await.unwrap(), first);
     assert!(wire.was_cut());
-    for (table, rows) in [("users", 2), ("sessions", 3), ("steps", 3)] {
+    // The next one loses the third: not there, why, made.
+    wire.cut_nth(3);
+    assert_eq!(store.begin_step(begin(4)).await.unwrap(), first);
+    assert!(wire.was_cut());
+    for (table, rows) in [("users", 2), ("sessions", 4), ("steps", 4)] {
         let count = onlooker.count(&format!("FROM {table}")).await;
         assert_eq!(count, rows, "{table}");
+    }
+}
+
+/// The connection breaks while the server is at work, which goes on and succeeds after another attempt
+/// has looked and found nothing: who asked hears that it is done, and it is done once.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_attempt_that_outlives_its_connection_is_no_hindrance() {
+    for table in ["users", "sessions", "steps"] {
+        let (store, wire, onlooker) = wired().await;
+        let me = person(&store, 1).await;
+        if table == "steps" {
+            store.add_session(session_of(me, 8)).await.unwrap();
+            store.add_session(session_of(me, 9)).await.unwrap();
+        }
+        let sql = format!(
+            "CREATE FUNCTION hold() RETURNS trigger LANGUAGE plpgsql AS
+             $$BEGIN PERFORM pg_advisory_xact_lock_shared(7); RETURN NULL; END$$;
+             CREATE TRIGGER hold AFTER INSERT ON {table} FOR EACH ROW EXECUTE FUNCTION hold()"
+        );
+        onlooker.0.batch_execute(&sql).await.unwrap();
+        let write = async |n| match table {
+            "users" => store.add_user(user(n), "hash".into()).await,
+            "sessions" => store.add_session(session_of(me, n)).await,
+            _ => {
+                let begin = words(me, session_of(me, n).session_id, "말");
+                let begun = store.begin_step(begin).await?;
+                assert_eq!(begun, Begun::Started { step_order: 1 });
+                Ok(())
+            }
+        };
+        write(8).await.unwrap();
+        let rows = format!("FROM {table}");
+        let before = onlooker.count(&rows).await;
+        onlooker.0.execute(HOLD, &[]).await.unwrap();
+        let waiting = "FROM pg_stat_activity
+                       WHERE datname = current_database() AND wait_event_type = 'Lock'";
+        let breaking = async {
+            until("it is held", async || onlooker.count(waiting).await == 1).await;
+            wire.break_all();
+            // The second one waits for what becomes of the first one's row.
+            until("both wait", async || onlooker.count(waiting).await == 2).await;
+            onlooker.0.execute(LET_GO, &[]).await.unwrap();
+        };
+        let (written, ()) = tokio::join!(write(9), breaking);
+        assert!(written.is_ok(), "{table}: {written:?}");
+        assert_eq!(onlooker.count(&rows).await, before + 1, "{table}");
     }
 }
 

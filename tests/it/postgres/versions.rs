@@ -3,14 +3,14 @@
 
 use super::{Onlooker, all_of, store};
 use crate::cluster::{cluster, connect};
-use crate::contract::{at, session_of, talk, user, words};
+use crate::contract::{at, session_of, settings, talk, user, words};
 use crate::support::{START, postgres};
 use deepme::domain::prompt::{Language, Prompt, PromptName};
 use deepme::domain::session::{EmotionSession, Labels};
 use deepme::domain::step::{EmotionStep, FinishReason, MessageId, StepStatus, StepType};
 use deepme::domain::time::ManualClock;
 use deepme::domain::{ErrorCode, StepId};
-use deepme::store::postgres::{MIGRATIONS, Migration};
+use deepme::store::postgres::{Connector, MIGRATIONS, Migration, PostgresStore};
 use deepme::store::sqlite::SqliteStore;
 use deepme::store::{Begun, SCHEMA_VERSION, SchemaState, Store};
 use futures_util::future::join_all;
@@ -49,6 +49,18 @@ async fn of_ten_that_migrate_at_once_one_does() {
     for store in stores {
         store.state().await.unwrap().check().unwrap();
     }
+}
+
+#[tokio::test]
+async fn a_migration_may_take_longer_than_an_answer() {
+    let mut settings = settings(&cluster().database().await);
+    settings.answer_seconds = 1;
+    let connector = Connector::parse(&settings).unwrap();
+    let store = PostgresStore::connect(&connector, &settings).await.unwrap();
+    let slow = and_then("SELECT pg_sleep(1.2)");
+    store.migrate_by(START, &slow).await.unwrap();
+    let version = store.schema_version().await.unwrap();
+    assert_eq!(version, SCHEMA_VERSION + 1);
 }
 
 #[tokio::test]

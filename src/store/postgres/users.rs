@@ -45,10 +45,6 @@ pub(super) async fn add(c: &Object, user: &User, password_hash: &str, unknown: b
             ],
         )
         .await?;
-    if added == 0 && unknown && get(c, user.user_id).await?.is_some() {
-        // The earlier attempt was still at work.
-        return Ok(());
-    }
     if added == 0 {
         // Asked only now, because the server may have been at the earlier attempt until now.
         if unknown && get(c, user.user_id).await?.is_some() {

@@ -183,3 +183,19 @@ async fn the_built_in_listener_says_that_it_is_no_language_model() {
         );
     }
 }
+
+#[tokio::test]
+async fn a_resting_model_is_asked_before_nobody_answers() {
+    let (_server, first, second, mut talk) =
+        chained(|config| config.llm.breaker_failures = 1).await;
+    first.add(fails(Fault::Refused { status: 401 }));
+    second.add(answer(&["네"]));
+    talk.input("안녕").await;
+    assert_eq!(talk.turn().await.text, "네");
+    second.add(fails(Fault::Refused { status: 401 }));
+    first.add(answer(&["저예요."]));
+    talk.input("거기 있어?").await;
+    let turn = talk.turn().await;
+    assert_eq!((turn.text.as_str(), turn.notices().len()), ("저예요.", 0));
+    assert_eq!((first.asked().len(), second.asked().len()), (2, 2));
+}

@@ -122,3 +122,20 @@ async fn generate_says_it_in_the_answer_and_in_the_problem() {
     assert_eq!(foreign.status, 403);
     assert!(foreign.problem().safety.is_some(), "{}", foreign.text());
 }
+
+/// Whoever sends the words again, because the answer never came, needs the help again.
+#[tokio::test]
+async fn words_that_are_sent_again_show_the_help_again() {
+    let server = Server::start().await;
+    let jiwoo = server.person("jiwoo").await;
+    let (mut talk, _) = jiwoo.connect(None).await;
+    server.script(answer(&["곁에 있을게요."]));
+    for again in [false, true] {
+        talk.message(WORDS, "m1", None).await;
+        let turn = talk.turn().await;
+        let helped = |frame: &ServerFrame| matches!(frame, ServerFrame::Safety { .. });
+        assert!(turn.frames.iter().any(helped), "again: {again}, {turn:?}");
+        assert!(turn.text.ends_with("곁에 있을게요."), "{turn:?}");
+    }
+    assert_eq!(server.model.asked().len(), 1);
+}

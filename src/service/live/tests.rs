@@ -108,3 +108,49 @@ proptest! {
         prop_assert_eq!((from, text), (0, pieces));
     }
 }
+
+fn placed(step_order: i64) -> Started {
+    Started {
+        step_id: StepId(uuid::Uuid::from_u128(step_order.unsigned_abs().into())),
+        session_id: SessionId(uuid::Uuid::nil()),
+        user_id: UserId(uuid::Uuid::nil()),
+        step_order,
+        message_id: None,
+        user_input: "u".into(),
+        created_at: Timestamp::from_micros(0),
+    }
+}
+
+/// Who looks into the database may come back with what is over by then.
+#[test]
+fn a_copy_of_an_older_turn_replaces_nothing() {
+    let sessions = sessions::Sessions::default();
+    let here = sessions.start(placed(5));
+    let (older, new) = sessions.copy(placed(4), "그랬", None, false).unwrap();
+    assert!(new && older.elsewhere && older.text() == "그랬");
+    let running = sessions.running(here.session_id).unwrap();
+    assert!(Arc::ptr_eq(&running, &here));
+    assert!(sessions.copy(placed(3), "", None, true).is_none());
+    sessions.finish(&older, notice("end"));
+    let running = sessions.running(here.session_id).unwrap();
+    assert!(Arc::ptr_eq(&running, &here));
+}
+
+/// A copy that was made for one reader is the others' turn, too, whether its news come or not.
+#[test]
+fn a_copy_is_told_to_everybody_once() {
+    for news_come in [true, false] {
+        let sessions = sessions::Sessions::default();
+        let session_id = placed(1).session_id;
+        let mut idle = sessions.subscribe(UserId(uuid::Uuid::nil()), session_id);
+        let (copy, _) = sessions.copy(placed(1), "", None, false).unwrap();
+        assert!(idle.try_recv().is_err());
+        if news_come {
+            assert!(!sessions.copy(placed(1), "", None, true).unwrap().1);
+        }
+        sessions.finish(&copy, notice("end"));
+        assert!(Arc::ptr_eq(&idle.try_recv().unwrap(), &copy));
+        assert!(sessions.copy(placed(1), "", None, true).is_none());
+        assert!(idle.try_recv().is_err());
+    }
+}

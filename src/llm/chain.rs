@@ -77,12 +77,7 @@ impl Link {
     /// Leave to ask the model, unless it rests.
     pub fn leave(&self, now: Instant) -> Option<Leave> {
         let probe = self.breaker().leave(now)?;
-        Some(Leave {
-            name: self.model.name().to_owned(),
-            breaker: Arc::clone(&self.breaker),
-            probe,
-            reported: false,
-        })
+        Some(self.granted(probe))
     }
 
     /// Since when the model rests, if it does.
@@ -92,10 +87,14 @@ impl Link {
 
     /// Leave to ask it all the same.
     pub fn leave_anyway(&self) -> Leave {
+        self.granted(false)
+    }
+
+    fn granted(&self, probe: bool) -> Leave {
         Leave {
             name: self.model.name().to_owned(),
             breaker: Arc::clone(&self.breaker),
-            probe: false,
+            probe,
             reported: false,
         }
     }

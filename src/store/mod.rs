@@ -23,6 +23,17 @@ use tokio::sync::broadcast;
 /// The schema version that this program works with.
 pub const SCHEMA_VERSION: i64 = 2;
 
+/// A step from one schema version to the next.
+#[derive(Debug, Clone, Copy)]
+pub struct Migration {
+    /// The version it leads to.
+    pub version: i64,
+    /// What it is called.
+    pub name: &'static str,
+    /// What it does.
+    pub sql: &'static str,
+}
+
 /// Where the schema of a database stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SchemaState {

@@ -6,20 +6,9 @@
 
 use super::pool::Told;
 use crate::domain::{Error, ErrorCode, Result, Timestamp};
-use crate::store::SchemaState;
+use crate::store::{Migration, SchemaState};
 use tokio_postgres::Client;
 use tokio_postgres::error::SqlState;
-
-/// A step from one schema version to the next.
-#[derive(Debug, Clone, Copy)]
-pub struct Migration {
-    /// The version it leads to.
-    pub version: i64,
-    /// What it is called.
-    pub name: &'static str,
-    /// What it does.
-    pub sql: &'static str,
-}
 
 /// All of them, by version from 1 without gaps; the same versions as in SQLite.
 pub const MIGRATIONS: &[Migration] = &[

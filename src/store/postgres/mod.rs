@@ -16,7 +16,7 @@ mod steps;
 mod tls;
 mod users;
 
-use super::{BeginStep, Begun, Briefing, FinishStep, SchemaState, Store};
+use super::{BeginStep, Begun, Briefing, FinishStep, Migration, SchemaState, Store};
 use crate::config;
 use crate::domain::prompt::{Prompt, PromptName};
 use crate::domain::session::EmotionSession;
@@ -30,7 +30,7 @@ use tokio::time::timeout_at;
 use tokio_postgres::Row;
 
 pub use connector::Connector;
-pub use migrate::{MIGRATIONS, Migration};
+pub use migrate::MIGRATIONS;
 pub use news::PostgresBulletin;
 
 /// A database on a server.

@@ -5,20 +5,9 @@
 
 use super::failed;
 use crate::domain::{Error, Result, Timestamp};
-use crate::store::SchemaState;
+use crate::store::{Migration, SchemaState};
 use rusqlite::{Connection, TransactionBehavior};
 use std::path::{Path, PathBuf};
-
-/// A step from one schema version to the next.
-#[derive(Debug, Clone, Copy)]
-pub struct Migration {
-    /// The version it leads to.
-    pub version: i64,
-    /// What it is called.
-    pub name: &'static str,
-    /// What it does.
-    pub sql: &'static str,
-}
 
 /// All of them, by version from 1 without gaps.
 pub(super) const MIGRATIONS: &[Migration] = &[

@@ -24,8 +24,6 @@ use rusqlite::{Connection, OpenFlags};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-pub use migrate::Migration;
-
 /// How long a connection waits for another process's lock (a CLI command beside the server).
 const BUSY: Duration = Duration::from_millis(2500);
 /// Reader threads: reads are short and come from the page cache.

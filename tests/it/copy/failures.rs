@@ -137,17 +137,20 @@ async fn what_is_read_back_is_compared() {
              CREATE TRIGGER wrong BEFORE INSERT ON users FOR EACH ROW EXECUTE FUNCTION wrong()",
         )
         .await;
-        let (mut source, sink) = (from.source().await, to.sink().await.unwrap());
-        let failure = copy(&mut *source, sink, &CancellationToken::new(), &|_| ())
-            .await
-            .unwrap_err();
-        assert_eq!(failure.left, Left::Unverified);
-        assert!(
-            failure.error.message().contains("users"),
-            "{}",
-            failure.error
-        );
+        fails(&from, &to, Left::Unverified, "users").await;
     }
+}
+
+/// A copy that fails, leaves this much and names what it was about.
+async fn fails(from: &Place, to: &Place, left: Left, names: &str) -> Error {
+    let (mut source, sink) = (from.source().await, to.sink().await.unwrap());
+    let failure = copy(&mut *source, sink, &CancellationToken::new(), &|_| ())
+        .await
+        .unwrap_err();
+    assert_eq!(failure.left, left);
+    let error = failure.error;
+    assert!(error.message().contains(names), "{error}");
+    error
 }
 
 /// An earlier version stored it; PostgreSQL cannot.
@@ -157,17 +160,8 @@ async fn text_that_the_target_cannot_store_is_named_by_its_column() {
     person(&*from.store(), 1).await;
     from.execute("UPDATE users SET name = 'a' || char(0) || 'canary'", "")
         .await;
-    let (mut source, sink) = (from.source().await, to.sink().await.unwrap());
-    let failure = copy(&mut *source, sink, &CancellationToken::new(), &|_| ())
-        .await
-        .unwrap_err();
-    assert_eq!(failure.left, Left::Nothing);
-    assert!(
-        failure.error.message().contains("users.name"),
-        "{}",
-        failure.error
-    );
-    assert!(!format!("{:?}", failure.error).contains("canary"));
+    let error = fails(&from, &to, Left::Nothing, "users.name").await;
+    assert!(!format!("{error:?}").contains("canary"));
     assert!(to.is_empty().await);
 }
 

@@ -6,7 +6,7 @@
 use crate::domain::{SessionId, UserId};
 use crate::wire::rest::{
     ChangePasswordRequest, CreateSessionRequest, GenerateRequest, HealthBody, LoginBody,
-    LoginRequest, Problem, PromptBody, RegisterRequest, SessionBody, StepBody, UserBody,
+    LoginRequest, Problem, PromptBody, RegisterRequest, SessionBody, StepBody, UsageBody, UserBody,
 };
 use crate::wire::ws::{BEARER_SUBPROTOCOL, ClientFrame, SUBPROTOCOL, ServerFrame};
 use futures_util::{SinkExt as _, StreamExt as _};
@@ -203,6 +203,11 @@ impl Client {
     /// `GET /me`
     pub async fn me(&self) -> Result<UserBody> {
         self.get("/me").await
+    }
+
+    /// `GET /me/usage`
+    pub async fn usage(&self) -> Result<UsageBody> {
+        self.get("/me/usage").await
     }
 
     /// `POST /emotion/sessions`

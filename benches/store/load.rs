@@ -4,6 +4,7 @@ use crate::fill::{STEPS, Talk, WORDS, answer, by_time};
 use deepme::domain::prompt::{Language, PromptName};
 use deepme::domain::step::{FinishReason, StepStatus, StepType};
 use deepme::domain::time::SystemClock;
+use deepme::domain::usage::Tokens;
 use deepme::domain::{Clock as _, Result, SessionId, StepId, UserId};
 use deepme::store::{BeginStep, Begun, FinishStep, Store};
 use std::io::Write as _;
@@ -109,6 +110,7 @@ async fn turn(store: &dyn Store, (user_id, session_id): Talk, new_session: bool)
             message_id: None,
             at,
             lease_until,
+            quota: Some(i64::MAX),
         })
         .await?;
     let Begun::Started { step_order } = begun else {
@@ -134,10 +136,14 @@ async fn turn(store: &dyn Store, (user_id, session_id): Talk, new_session: bool)
             model: Some("m".to_owned()),
             prompt_version: Some("ko@0".to_owned()),
             output_tokens: Some(90),
+            charge: Tokens {
+                input: 900,
+                output: 90,
+            },
             at,
         })
         .await?;
-    assert!(finished, "the turn was pending");
+    assert!(finished.is_some(), "the turn was pending");
     Ok(())
 }
 

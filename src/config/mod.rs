@@ -5,10 +5,12 @@
 //! as `***` wherever a config is printed.
 
 mod database_url;
+mod network;
 mod overlay;
 mod sections;
 
 pub use database_url::DatabaseUrl;
+pub use network::Network;
 pub use sections::{
     Auth, ClientPrompts, Database, Limits, Llm, Log, LogFormat, Model, PromptLanguage, Prompts,
     Safety, Secret, Server,

@@ -2,7 +2,7 @@
 //!
 //! Invariant: every key has a default that serves a stranger, and a unit in its name or its comment.
 
-use super::DatabaseUrl;
+use super::{DatabaseUrl, Network};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -21,6 +21,8 @@ pub struct Server {
     pub request_seconds: u64,
     /// Seconds that a socket may refuse to take what is written before it is closed with 1013.
     pub slow_client_seconds: u64,
+    /// Addresses or networks (CIDR) of the proxies in front, whose `X-Forwarded-For` is believed.
+    pub trusted_proxies: Vec<Network>,
 }
 
 impl Default for Server {
@@ -31,6 +33,7 @@ impl Default for Server {
             drain_seconds: 30,
             request_seconds: 10,
             slow_client_seconds: 5,
+            trusted_proxies: Vec::new(),
         }
     }
 }
@@ -100,6 +103,8 @@ pub struct Llm {
     pub context_tokens: usize,
     /// Newest steps that are considered for the history at all.
     pub history_steps: u32,
+    /// Whether the oldest steps are folded into a summary, written by a model, when they no longer fit.
+    pub summaries: bool,
     /// Most tokens an answer may have.
     pub max_output_tokens: u32,
     /// Most bytes an answer may have, whatever the model counts.
@@ -126,6 +131,7 @@ impl Default for Llm {
             chain: Vec::new(),
             context_tokens: 8000,
             history_steps: 200,
+            summaries: true,
             max_output_tokens: 1024,
             max_output_bytes: 65_536,
             first_token_seconds: 20,
@@ -222,6 +228,15 @@ pub struct Limits {
     pub connections: usize,
     /// Most turns at once.
     pub turns: usize,
+    /// Most sockets of one person at once, on one instance; 0 for no limit.
+    pub sockets_a_user: usize,
+    /// Most sockets from one address at once, on one instance; 0 for no limit. An IPv6 address counts
+    /// by its /64. Loopback is not counted: that is a proxy that `server.trusted_proxies` does not name.
+    pub sockets_an_address: usize,
+    /// Messages that one person may send a minute, on one instance; 0 for no limit.
+    pub messages_a_minute: u32,
+    /// Tokens, read and written, that one person may use on a day of UTC; 0 for no limit.
+    pub tokens_a_day: u32,
 }
 
 impl Default for Limits {
@@ -232,6 +247,10 @@ impl Default for Limits {
             body_bytes: 65_536,
             connections: 20_000,
             turns: 1000,
+            sockets_a_user: 32,
+            sockets_an_address: 256,
+            messages_a_minute: 60,
+            tokens_a_day: 1_000_000,
         }
     }
 }

@@ -36,6 +36,8 @@ pub enum ErrorCode {
     TooLarge,
     /// More requests, turns or sockets than the limit.
     TooMany,
+    /// The tokens of the day are used up.
+    QuotaExceeded,
     /// Accepting nothing new: a queue is full or the server is draining.
     Overloaded,
     /// The database cannot be reached or is not answering in time.
@@ -65,6 +67,7 @@ impl ErrorCode {
             Self::TurnInProgress => "turn_in_progress",
             Self::TooLarge => "too_large",
             Self::TooMany => "too_many",
+            Self::QuotaExceeded => "quota_exceeded",
             Self::Overloaded => "overloaded",
             Self::Unavailable => "unavailable",
             Self::Interrupted => "interrupted",

@@ -15,6 +15,7 @@ pub mod step;
 pub mod text;
 pub mod time;
 pub mod transcript;
+pub mod usage;
 pub mod user;
 
 pub use error::{Error, ErrorCode, Result};

@@ -30,12 +30,23 @@ pub struct Message {
 /// A finished step as far as the transcript needs it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Exchange {
+    /// Its place in the session.
+    pub step_order: i64,
     /// The person's words.
     pub user_input: String,
     /// The answer; may be empty.
     pub gpt_response: String,
     /// Tokens of the answer, where the provider counted them at the time.
     pub output_tokens: Option<i64>,
+}
+
+/// What stands for the steps that no longer fit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Summary {
+    /// The last step that it covers.
+    pub until: i64,
+    /// What a model wrote of them.
+    pub text: String,
 }
 
 /// A transcript that fits.
@@ -45,6 +56,8 @@ pub struct Transcript {
     pub messages: Vec<Message>,
     /// How many of the oldest exchanges were left out.
     pub left_out: usize,
+    /// Whether less than a quarter of the budget is left: it is time to fold the oldest exchanges.
+    pub crowded: bool,
 }
 
 /// Tokens that a chat format spends on each message besides its text (`OpenAI`'s cookbook counts 3
@@ -60,10 +73,11 @@ pub fn assemble(
     budget: usize,
     count: &dyn Fn(&str) -> usize,
 ) -> Transcript {
-    let left_out = if surely_fits(&system, &history, user_input, budget) {
-        0
+    let (left_out, crowded) = if surely_fits(&system, &history, user_input, budget) {
+        (0, false)
     } else {
-        first_that_fits(&system, &history, user_input, budget, count)
+        let (first, left) = first_that_fits(&system, &history, user_input, budget, count);
+        (first, first > 0 || left < budget / 4)
     };
     let mut messages = Vec::with_capacity(2 + 2 * (history.len() - left_out));
     messages.push(Message {
@@ -86,7 +100,11 @@ pub fn assemble(
         role: Role::User,
         content: user_input.to_owned(),
     });
-    Transcript { messages, left_out }
+    Transcript {
+        messages,
+        left_out,
+        crowded,
+    }
 }
 
 /// Whether everything fits without counting: a token is at least one byte.
@@ -105,24 +123,42 @@ pub fn surely_fits(system: &str, history: &[Exchange], user_input: &str, budget:
     most <= budget
 }
 
-/// The index of the oldest exchange that still fits.
+/// The index of the oldest exchange that still fits, and the tokens that are left then.
 fn first_that_fits(
     system: &str,
     history: &[Exchange],
     user_input: &str,
     budget: usize,
     count: &dyn Fn(&str) -> usize,
-) -> usize {
+) -> (usize, usize) {
     let mut left = budget.saturating_sub(count(system) + count(user_input) + 2 * MESSAGE_OVERHEAD);
     for (index, exchange) in history.iter().enumerate().rev() {
         let answer = exchange.output_tokens.and_then(|n| usize::try_from(n).ok());
         let answer = answer.unwrap_or_else(|| count(&exchange.gpt_response));
         match left.checked_sub(count(&exchange.user_input) + answer + 2 * MESSAGE_OVERHEAD) {
             Some(rest) => left = rest,
-            None => return index + 1,
+            None => return (index + 1, left),
         }
     }
-    0
+    (0, left)
+}
+
+/// How many of the oldest exchanges to fold, so that those that stay take at most `keep` tokens and
+/// those that are folded at most `most`, but for a single one that is longer. The newest always stays.
+/// `tokens` are those of the exchanges, oldest first.
+pub fn to_fold(tokens: &[usize], keep: usize, most: usize) -> usize {
+    let mut stay = 0usize;
+    let newest = tokens.iter().rev().take_while(|size| {
+        stay = stay.saturating_add(**size);
+        stay <= keep
+    });
+    let wanted = tokens.len() - newest.count().max(1).min(tokens.len());
+    let mut folded = 0usize;
+    let oldest = tokens.iter().take(wanted).take_while(|size| {
+        folded = folded.saturating_add(**size);
+        folded <= most
+    });
+    oldest.count().max(1).min(wanted)
 }
 
 #[cfg(test)]
@@ -131,6 +167,7 @@ mod tests {
 
     fn exchange(n: usize, output_tokens: Option<i64>) -> Exchange {
         Exchange {
+            step_order: i64::try_from(n).unwrap(),
             user_input: format!("u{n}"),
             gpt_response: format!("a{n}"),
             output_tokens,
@@ -155,7 +192,7 @@ mod tests {
         let t = assemble("s ".to_owned(), history, &"x".repeat(100), 48, &|t| {
             words(t)
         });
-        assert_eq!(t.left_out, 3);
+        assert_eq!((t.left_out, t.crowded), (3, true));
         assert_eq!(t.messages[1].content, "u4");
         assert_eq!(t.messages.last().unwrap().content.len(), 100);
     }
@@ -179,11 +216,45 @@ mod tests {
     #[test]
     fn a_step_without_an_answer_leaves_no_empty_message() {
         let history = vec![Exchange {
+            step_order: 1,
             user_input: "u".into(),
             gpt_response: String::new(),
             output_tokens: None,
         }];
         let t = assemble("s".into(), history, "n", 1000, &|t| words(t));
         assert_eq!(t.messages.len(), 3);
+    }
+
+    #[test]
+    fn it_is_crowded_when_a_quarter_of_the_budget_is_not_left() {
+        let assembled = |budget| {
+            let long = "x".repeat(100);
+            assemble(
+                "s".into(),
+                vec![exchange(1, Some(10))],
+                &long,
+                budget,
+                &|t| words(t),
+            )
+        };
+        // 1 + 1 + 8 for the frame and 1 + 10 + 8 for the exchange: 29.
+        let (crowded, airy) = (assembled(37), assembled(38));
+        assert_eq!((crowded.left_out, crowded.crowded), (0, true));
+        assert_eq!((airy.left_out, airy.crowded), (0, false));
+    }
+
+    #[test]
+    fn the_oldest_are_folded_until_the_rest_has_room() {
+        assert_eq!(to_fold(&[10, 10, 10, 10], 20, 100), 2);
+        assert_eq!(to_fold(&[10, 10, 10, 10], 25, 100), 2);
+        // No more at a time than can be read at a time.
+        assert_eq!(to_fold(&[10, 10, 10, 10], 0, 25), 2);
+        // The newest one stays, however long it is; one is folded, however long it is.
+        assert_eq!(to_fold(&[10, 90], 5, 100), 1);
+        assert_eq!(to_fold(&[90, 10], 20, 5), 1);
+        assert_eq!(to_fold(&[90], 5, 100), 0);
+        assert_eq!(to_fold(&[], 5, 100), 0);
+        // There is room already.
+        assert_eq!(to_fold(&[1, 1], 5, 100), 0);
     }
 }

@@ -10,6 +10,7 @@ use axum::Router;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
@@ -96,9 +97,10 @@ async fn accept(
             accepted = listener.accept() => accepted,
         };
         match accepted {
-            Ok((stream, _)) => {
+            Ok((stream, peer)) => {
                 let connection = connection(
                     stream,
+                    Peer(peer.ip()),
                     router.clone(),
                     settings,
                     stop.clone(),
@@ -117,6 +119,7 @@ async fn accept(
 
 async fn connection(
     stream: TcpStream,
+    peer: Peer,
     router: Router,
     settings: Settings,
     stop: CancellationToken,
@@ -137,6 +140,7 @@ async fn connection(
     let service = router.map_request(move |mut request: hyper::Request<hyper::body::Incoming>| {
         request.extensions_mut().insert(linger.clone());
         request.extensions_mut().insert(place.clone());
+        request.extensions_mut().insert(peer);
         request
     });
     let serving = http1::Builder::new()
@@ -161,3 +165,7 @@ async fn connection(
 /// One of the connections that may be open at once.
 #[derive(Debug, Clone)]
 pub(super) struct Place(#[expect(dead_code, reason = "held, not read")] Arc<OwnedSemaphorePermit>);
+
+/// The other end of a connection: the client, or the proxy in front.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Peer(pub(super) IpAddr);

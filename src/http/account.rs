@@ -1,11 +1,12 @@
-//! `/register`, `/login`, `/change-password`, `/me`.
+//! `/register`, `/login`, `/change-password`, `/me`, `/me/usage`.
 
 use super::Surface;
 use super::extract::{Body, Caller};
 use super::problem::Failure;
 use crate::service::account::Login;
 use crate::wire::rest::{
-    ChangePasswordRequest, LoginBody, LoginRequest, Problem, RegisterRequest, Secret, UserBody,
+    ChangePasswordRequest, LoginBody, LoginRequest, Problem, RegisterRequest, Secret, UsageBody,
+    UserBody,
 };
 use axum::Json;
 use axum::extract::State;
@@ -104,4 +105,27 @@ pub(super) async fn me(
     caller: Caller,
 ) -> Result<Json<UserBody>, Failure> {
     Ok(Json(surface.app.user(caller.user_id()).await?.into()))
+}
+
+/// Tokens that your conversations have cost today, and what is left. A day is one of UTC.
+#[utoipa::path(
+    get, path = "/me/usage", tag = "accounts",
+    responses(
+        (status = 200, body = UsageBody),
+        (status = 401, body = Problem, content_type = "application/problem+json"),
+    )
+)]
+pub(super) async fn usage(
+    State(surface): State<Surface>,
+    caller: Caller,
+) -> Result<Json<UsageBody>, Failure> {
+    let used = surface.app.usage(caller.user_id()).await?;
+    let left = surface.app.quota_left(used);
+    Ok(Json(UsageBody {
+        input_tokens: used.tokens.input,
+        output_tokens: used.tokens.output,
+        limit: left.map(|left| left.limit),
+        remaining: left.map(|left| left.remaining),
+        resets_at: used.day.end(),
+    }))
 }

@@ -177,6 +177,7 @@ pub(super) async fn list_steps(
         (status = 409, description = "The session has ended, or is still answering", body = Problem, content_type = "application/problem+json"),
         (status = 413, body = Problem, content_type = "application/problem+json"),
         (status = 422, body = Problem, content_type = "application/problem+json"),
+        (status = 429, description = "Too many messages a minute, or no tokens left today", body = Problem, content_type = "application/problem+json"),
         (status = 502, description = "No model could answer; the words are stored", body = Problem, content_type = "application/problem+json"),
         (status = 503, body = Problem, content_type = "application/problem+json"),
     )
@@ -221,7 +222,8 @@ async fn answer(
                     .into_iter()
                     .find(|code| error.code == code.as_str())
                     .unwrap_or(ErrorCode::ModelUnavailable);
-                let failure = Failure::from(Error::new(code, error.message).retry_after(5));
+                let wait = error.retry_after.unwrap_or(5);
+                let failure = Failure::from(Error::new(code, error.message).retry_after(wait));
                 Err(failure.stored(error.stored.or(Some(true))))
             }
             _ => Ok(app.step(user_id, turn.step_id).await?),

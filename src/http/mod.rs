@@ -7,6 +7,7 @@
 
 mod accept;
 mod account;
+mod crowd;
 mod docs;
 mod emotion;
 mod extract;
@@ -28,6 +29,7 @@ use axum::http::header::{
 use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
+use crowd::Crowd;
 use linger::Linger;
 use problem::Failure;
 use std::sync::Arc;
@@ -46,6 +48,8 @@ struct Surface {
     /// Every open socket, so that a drain can wait for them: hyper forgets a connection once it is
     /// upgraded.
     sockets: TaskTracker,
+    /// The same by person and address.
+    crowd: Arc<Crowd>,
 }
 
 /// Serves until `stop` fires, then lets turns finish within the configured deadline, tells every
@@ -58,6 +62,7 @@ pub async fn serve(
     let surface = Surface {
         app: Arc::clone(&app),
         sockets: TaskTracker::new(),
+        crowd: Arc::default(),
     };
     let settings = accept::Settings {
         connections: app.config().limits.connections,
@@ -90,6 +95,7 @@ fn rest() -> OpenApiRouter<Surface> {
         .routes(routes!(account::login))
         .routes(routes!(account::change_password))
         .routes(routes!(account::me))
+        .routes(routes!(account::usage))
         .routes(routes!(prompt::get, prompt::put, prompt::delete))
         .routes(routes!(emotion::create_session))
         .routes(routes!(emotion::get_session))

@@ -55,7 +55,7 @@ fn status(code: ErrorCode) -> StatusCode {
             StatusCode::CONFLICT
         }
         ErrorCode::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
-        ErrorCode::TooMany => StatusCode::TOO_MANY_REQUESTS,
+        ErrorCode::TooMany | ErrorCode::QuotaExceeded => StatusCode::TOO_MANY_REQUESTS,
         ErrorCode::Overloaded | ErrorCode::Unavailable | ErrorCode::Interrupted => {
             StatusCode::SERVICE_UNAVAILABLE
         }

@@ -1,11 +1,13 @@
 //! The handshake of `/ws/emotion`: everything that is checked before the upgrade.
 //!
-//! Order (the security checklist fixes it): 503 draining, 426 or 400 no WebSocket, 400 more than
-//! one credential, 401, 403 somebody else's `user_id`, then the upgrade. An unknown or foreign
+//! Order (the security checklist fixes it): 503 draining, 429 too many from this address, 426 or 400
+//! no WebSocket, 400 more than one credential, 401, 403 somebody else's `user_id`, 429 too many of
+//! this person, then the upgrade. An unknown or foreign
 //! session is a matter for the open socket. Invariant: nothing is upgraded for nobody.
 
 use super::Surface;
-use super::accept::Place;
+use super::accept::{self, Place};
+use super::crowd;
 use super::extract;
 use super::linger::Linger;
 use super::problem::{self, Failure};
@@ -60,6 +62,14 @@ async fn checked(
             Error::new(ErrorCode::Overloaded, "the server is restarting: try again").retry_after(5);
         return Err(refuse(error));
     }
+    let limits = &surface.app.config().limits;
+    let peer = parts.extensions.get::<accept::Peer>().map(|peer| peer.0);
+    let trusted = &surface.app.config().server.trusted_proxies;
+    let address = peer
+        .map(|peer| crowd::origin(peer, headers, trusted))
+        .map(|address| surface.crowd.of_address(address, limits.sockets_an_address))
+        .transpose()
+        .map_err(refuse)?;
     let upgrade = upgrade.map_err(|rejection| {
         let status = match rejection.status() {
             StatusCode::UPGRADE_REQUIRED => StatusCode::UPGRADE_REQUIRED,
@@ -93,6 +103,10 @@ async fn checked(
     {
         return Err(refuse(extract::not_yours()));
     }
+    let person = surface
+        .crowd
+        .of_user(subject.user_id, limits.sockets_a_user)
+        .map_err(refuse)?;
     let every_frame = offers.contains(&SUBPROTOCOL);
     let wanted = match asked.session_id.filter(|id| !id.is_empty()) {
         None => Wanted::New,
@@ -115,7 +129,7 @@ async fn checked(
         wanted,
         linger,
     };
-    let limit = surface.app.config().limits.message_bytes;
+    let limit = limits.message_bytes;
     let tracked = surface.sockets.token();
     Ok(upgrade
         .protocols([SUBPROTOCOL])
@@ -126,7 +140,7 @@ async fn checked(
         .max_frame_size(limit)
         .on_upgrade(move |ws: WebSocket| async move {
             Socket::new(surface.app, ws, peer).run().await;
-            drop(place);
+            drop((address, person, place));
             drop(tracked);
         }))
 }

@@ -38,6 +38,10 @@ impl ChatModel for Listener {
         BUILTIN
     }
 
+    fn is_language_model(&self) -> bool {
+        false
+    }
+
     fn ask(&self, request: ChatRequest) -> BoxFuture<'_, Result<TokenStream, Fault>> {
         let pace = self.pace;
         Box::pin(async move {
@@ -51,6 +55,7 @@ impl ChatModel for Listener {
                 .collect();
             pieces.push_back(Piece::End {
                 finish_reason: FinishReason::Stop,
+                input_tokens: None,
                 output_tokens: None,
             });
             let stream: TokenStream = Box::pin(stream::unfold(

@@ -24,6 +24,11 @@ pub trait ChatModel: Send + Sync + 'static {
     /// The name that steps remember.
     fn name(&self) -> &str;
 
+    /// Whether it is a language model, whose tokens cost something and which can write a summary.
+    fn is_language_model(&self) -> bool {
+        true
+    }
+
     /// Asks; the answer comes piece by piece. Dropping the stream stops the model.
     fn ask(&self, request: ChatRequest) -> BoxFuture<'_, Result<TokenStream, Fault>>;
 }
@@ -51,6 +56,8 @@ pub enum Piece {
     End {
         /// Why.
         finish_reason: FinishReason,
+        /// Tokens of what it was asked, when the provider counted them.
+        input_tokens: Option<i64>,
         /// Tokens of the answer, when the provider counted them.
         output_tokens: Option<i64>,
     },

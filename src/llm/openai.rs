@@ -304,6 +304,7 @@ impl Reader {
 struct Answer {
     text: String,
     finish_reason: Option<FinishReason>,
+    input_tokens: Option<i64>,
     output_tokens: Option<i64>,
     done: bool,
     ended: bool,
@@ -336,8 +337,9 @@ impl Answer {
         if chunk.error.is_some() {
             return Err(Fault::Status { status: 500 });
         }
-        if let Some(tokens) = chunk.usage.and_then(|usage| usage.completion_tokens) {
-            self.output_tokens = Some(tokens);
+        if let Some(usage) = chunk.usage {
+            self.input_tokens = usage.prompt_tokens.or(self.input_tokens);
+            self.output_tokens = usage.completion_tokens.or(self.output_tokens);
         }
         if let Some(choice) = chunk.choices.into_iter().flatten().next() {
             if let Some(Text(content)) = choice.delta.and_then(|delta| delta.content) {
@@ -369,6 +371,7 @@ impl Answer {
         }
         std::mem::take(&mut self.ended).then(|| Piece::End {
             finish_reason: self.finish_reason.unwrap_or(FinishReason::Stop),
+            input_tokens: self.input_tokens,
             output_tokens: self.output_tokens,
         })
     }
@@ -415,6 +418,8 @@ struct Delta<'a> {
 
 #[derive(Deserialize)]
 struct Usage {
+    #[serde(default)]
+    prompt_tokens: Option<i64>,
     #[serde(default)]
     completion_tokens: Option<i64>,
 }

@@ -22,6 +22,8 @@ pub enum Act {
     Fail(Fault),
     /// End the answer.
     End(FinishReason),
+    /// End the answer, and say how many tokens were read and written.
+    Counted(i64, i64),
     /// Say nothing more and do not end.
     Hang,
 }
@@ -116,7 +118,13 @@ impl ChatModel for Scripted {
                         Act::Fail(fault) => Err(fault),
                         Act::End(finish_reason) => Ok(Piece::End {
                             finish_reason,
+                            input_tokens: None,
                             output_tokens: None,
+                        }),
+                        Act::Counted(input, output) => Ok(Piece::End {
+                            finish_reason: FinishReason::Stop,
+                            input_tokens: Some(input),
+                            output_tokens: Some(output),
                         }),
                         Act::Hang => std::future::pending().await,
                     };

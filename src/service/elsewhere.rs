@@ -255,9 +255,14 @@ impl App {
                 tracing::error!(step_id = %turn.step_id, "a copied answer was changed where it was not expected");
             }
             if step.status != StepStatus::Pending {
-                let (notice, end) = terminal(&step);
+                let (notice, mut end) = terminal(&step);
                 if let Some(notice) = notice {
                     turn.tell(notice);
+                }
+                if let ServerFrame::Done(done) = &mut end {
+                    // Nice to know, and no reason to wait or to fail.
+                    let used = self.usage(turn.user_id).await.ok();
+                    done.quota = used.and_then(|used| self.quota_left(used));
                 }
                 return self.live.finish(&turn, end);
             }

@@ -9,9 +9,11 @@
 pub mod account;
 mod elsewhere;
 pub mod live;
+mod pace;
 pub mod prompt;
 pub mod session;
 pub mod turn;
+pub mod usage;
 
 use crate::auth::keys::Keys;
 use crate::auth::password::Hasher;
@@ -67,6 +69,8 @@ pub struct App {
     live: live::sessions::Sessions,
     turns: TaskTracker,
     turn_places: Arc<Semaphore>,
+    pace: pace::Pace,
+    folding: turn::folding::Folding,
     draining: CancellationToken,
     /// Ends the turns that are still running when the drain deadline has passed.
     cutting: CancellationToken,
@@ -87,6 +91,8 @@ impl App {
             turn_places: Arc::new(Semaphore::new(
                 parts.config.limits.turns.min(Semaphore::MAX_PERMITS),
             )),
+            pace: pace::Pace::new(parts.config.limits.messages_a_minute),
+            folding: turn::folding::Folding::default(),
             keys,
             chain: Chain::new(
                 parts.models,

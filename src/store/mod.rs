@@ -14,14 +14,15 @@ use crate::domain::news::News;
 use crate::domain::prompt::{Prompt, PromptName};
 use crate::domain::session::EmotionSession;
 use crate::domain::step::{EmotionStep, FinishReason, MessageId, StepStatus, StepType};
-use crate::domain::transcript::Exchange;
+use crate::domain::transcript::{Exchange, Summary};
+use crate::domain::usage::{Day, Tokens, Usage};
 use crate::domain::user::{Email, User};
 use crate::domain::{Error, ErrorCode, Result, SessionId, StepId, Timestamp, UserId};
 use futures_util::future::BoxFuture;
 use tokio::sync::broadcast;
 
 /// The schema version that this program works with.
-pub const SCHEMA_VERSION: i64 = 2;
+pub const SCHEMA_VERSION: i64 = 3;
 
 /// A step from one schema version to the next.
 #[derive(Debug, Clone, Copy)]
@@ -147,8 +148,9 @@ pub trait Store: Send + Sync + 'static {
     ) -> BoxFuture<'_, Result<()>>;
 
     /// Closes a step with its answer: a pending one, or one that was closed as interrupted, because
-    /// who took its turn for dead knows less than who ran it. `false` when it has another end.
-    fn finish_step(&self, finish: FinishStep) -> BoxFuture<'_, Result<bool>>;
+    /// who took its turn for dead knows less than who ran it. Charges its tokens once to the day of the
+    /// end; what the person has used of that day, or `None` when the step has another end.
+    fn finish_step(&self, finish: FinishStep) -> BoxFuture<'_, Result<Option<Usage>>>;
 
     /// Forgets a pending step that was never acknowledged; `false` when there is none.
     fn forget_step(&self, step_id: StepId) -> BoxFuture<'_, Result<bool>>;
@@ -179,7 +181,8 @@ pub trait Store: Send + Sync + 'static {
     ) -> BoxFuture<'_, Result<Option<Vec<EmotionStep>>>>;
 
     /// What the model needs to know for a step: the newest `limit` exchanges before it, answered
-    /// or not, oldest first, and the newest stored version of each named prompt.
+    /// or not, oldest first, what stands for those that no longer fit, and the newest stored version
+    /// of each named prompt.
     fn briefing(
         &self,
         session_id: SessionId,
@@ -187,6 +190,13 @@ pub trait Store: Send + Sync + 'static {
         limit: u32,
         prompts: Vec<PromptName>,
     ) -> BoxFuture<'_, Result<Briefing>>;
+
+    /// Replaces what stands for the oldest steps of a session, if it still covers those up to `after`
+    /// only (0: none), and charges the tokens it took; `false` when it does not.
+    fn fold(&self, fold: Fold) -> BoxFuture<'_, Result<bool>>;
+
+    /// What the person has used of a day.
+    fn usage(&self, user_id: UserId, day: Day) -> BoxFuture<'_, Result<Usage>>;
 
     /// Saves a new version of a prompt; the version.
     fn add_prompt(
@@ -253,6 +263,9 @@ pub struct BeginStep {
     pub at: Timestamp,
     /// Until when the step counts as running if nobody extends it.
     pub lease_until: Timestamp,
+    /// Tokens that the person may have used of the day of `at` for the step to be begun; `None` for
+    /// as many as they like.
+    pub quota: Option<i64>,
 }
 
 /// What came of [`Store::begin_step`].
@@ -269,6 +282,8 @@ pub enum Begun {
     Busy,
     /// The session has ended. Nothing was written.
     Ended,
+    /// The person has used up their tokens of the day. Nothing was written.
+    UsedUp,
     /// The session does not exist, is not this user's, or the user does not exist.
     NoSession,
 }
@@ -290,6 +305,23 @@ pub struct FinishStep {
     pub prompt_version: Option<String>,
     /// Tokens of the answer, when the provider counted them.
     pub output_tokens: Option<i64>,
+    /// What is charged to the person, counted or estimated.
+    pub charge: Tokens,
+    /// Now.
+    pub at: Timestamp,
+}
+
+/// What makes the oldest steps of a session a summary.
+#[derive(Debug, Clone)]
+pub struct Fold {
+    /// The session.
+    pub session_id: SessionId,
+    /// The last step that the summary before covers; 0 when there is none.
+    pub after: i64,
+    /// The new summary.
+    pub summary: Summary,
+    /// What it cost.
+    pub charge: Tokens,
     /// Now.
     pub at: Timestamp,
 }
@@ -299,6 +331,8 @@ pub struct FinishStep {
 pub struct Briefing {
     /// Exchanges, oldest first; the answer of one that got none is empty.
     pub history: Vec<Exchange>,
+    /// What stands for the oldest steps of the session; they may be in `history`, too.
+    pub summary: Option<Summary>,
     /// The newest stored versions of the prompts that were asked for.
     pub prompts: Vec<Prompt>,
 }

@@ -95,6 +95,22 @@ pub struct LoginBody {
     pub user_id: UserId,
 }
 
+/// What a person's conversations have cost on a day of UTC.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct UsageBody {
+    /// Tokens that models read; estimated where a provider did not count.
+    pub input_tokens: i64,
+    /// Tokens that models wrote.
+    pub output_tokens: i64,
+    /// Tokens, read and written, that the person may use a day; null for any number.
+    pub limit: Option<i64>,
+    /// What is left of them; a turn begins as long as it is more than 0. Null without a limit.
+    pub remaining: Option<i64>,
+    /// When the next day begins.
+    #[schema(value_type = String, format = DateTime)]
+    pub resets_at: Timestamp,
+}
+
 /// `POST /change-password`
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 pub struct ChangePasswordRequest {

@@ -8,12 +8,14 @@ mod prompts;
 mod sessions;
 mod steps;
 mod turns;
+mod usage;
 
 use crate::cluster::cluster;
 use deepme::config::{self, DatabaseUrl};
 use deepme::domain::session::{EmotionSession, Labels};
 use deepme::domain::step::{FinishReason, MessageId, StepStatus, StepType};
 use deepme::domain::time::ManualClock;
+use deepme::domain::usage::Tokens;
 use deepme::domain::user::{Email, User};
 use deepme::domain::{SessionId, StepId, Timestamp, UserId};
 use deepme::store::postgres::{Connector, PostgresStore};
@@ -143,6 +145,13 @@ macro_rules! every_case {
                 a_second_process_sees_what_is_committed,
                 two_processes_count_steps_together,
                 what_is_written_is_there_after_a_reopening;
+            usage:
+                what_turns_cost_adds_up_by_person_and_day,
+                a_turn_is_charged_once_however_often_it_ends,
+                of_twenty_that_charge_at_once_none_is_lost,
+                who_has_used_up_the_day_begins_nothing,
+                a_summary_stands_for_the_oldest_steps_and_is_replaced_by_who_saw_it,
+                of_twenty_that_fold_the_same_steps_one_counts;
             prompts:
                 versions_count_up_and_the_newest_counts,
                 racers_get_versions_of_their_own,
@@ -210,6 +219,7 @@ pub fn words(user_id: UserId, session_id: SessionId, text: &str) -> BeginStep {
         message_id: None,
         at: at(1),
         lease_until: at(60),
+        quota: None,
     }
 }
 
@@ -226,6 +236,7 @@ pub fn finished(step_id: StepId, text: &str) -> FinishStep {
         model: Some("m".to_owned()),
         prompt_version: Some("ko@0".to_owned()),
         output_tokens: Some(7),
+        charge: Tokens::default(),
         at: at(2),
     }
 }
@@ -245,6 +256,6 @@ pub async fn turn(
         panic!("{begun:?}")
     };
     let done = store.finish_step(finished(step_id, answer)).await.unwrap();
-    assert!(done);
+    assert!(done.is_some());
     (step_id, step_order)
 }

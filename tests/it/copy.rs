@@ -9,13 +9,15 @@ use deepme::domain::prompt::{Language, PromptName};
 use deepme::domain::session::Labels;
 use deepme::domain::step::{FinishReason, StepStatus};
 use deepme::domain::time::ManualClock;
+use deepme::domain::transcript::Summary;
+use deepme::domain::usage::{Day, Tokens};
 use deepme::domain::user::Email;
 use deepme::domain::{Result, UserId};
 use deepme::store::copy::tables::TABLES;
 use deepme::store::copy::{Copied, PAGE, Phase, Progress, Sink, Source, copy};
 use deepme::store::postgres::{Connector, PostgresStore};
 use deepme::store::sqlite::SqliteStore;
-use deepme::store::{BeginStep, FinishStep, Store};
+use deepme::store::{BeginStep, FinishStep, Fold, Store};
 use futures_util::future::join_all;
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -162,12 +164,28 @@ async fn lived_in(store: &dyn Store) -> UserId {
             prompt_version: None,
             ..finished(step_id, "그랬군요.\n\n…")
         };
-        assert!(store.finish_step(finish).await.unwrap());
+        assert!(store.finish_step(finish).await.unwrap().is_some());
     }
     turn(store, user_id, full.session_id, "", &"긴 답".repeat(20_000)).await;
     let begin = |n| store.begin_step(words(user_id, session_of(user_id, n).session_id, "words"));
     for begun in join_all((2..2 + STEPS).map(begin)).await {
         begun.unwrap();
+    }
+    for (until, day) in [(2, 2), (4, 3 * 24 * 3600)] {
+        let fold = Fold {
+            session_id: full.session_id,
+            after: until - 2,
+            summary: Summary {
+                until,
+                text: "지금까지 👩‍👩‍👧".to_owned(),
+            },
+            charge: Tokens {
+                input: i64::MAX / 2,
+                output: 7,
+            },
+            at: at(day),
+        };
+        assert!(store.fold(fold).await.unwrap());
     }
     let ended = session_of(user_id, SESSIONS).session_id;
     store.end_session(user_id, ended, at(9)).await.unwrap();
@@ -219,6 +237,7 @@ async fn a_lived_in_database_goes_everywhere_and_stays_the_same() {
         ("users", 2),
         ("sessions", sessions),
         ("steps", steps),
+        ("usage", 2),
         ("prompts", 4),
     ];
     assert_eq!(rows, wanted);
@@ -246,9 +265,17 @@ async fn a_lived_in_database_goes_everywhere_and_stays_the_same() {
             .await
             .unwrap();
         let prompts = store.prompts().await.unwrap();
+        let used = store.usage(user_id, Day::of(at(2))).await.unwrap();
+        let ids: Vec<_> = sessions.iter().map(|s| s.session_id).collect();
+        let mut summaries = Vec::new();
+        for session_id in ids {
+            let briefing = store.briefing(session_id, 1, 0, Vec::new()).await;
+            summaries.extend(briefing.unwrap().summary);
+        }
+        assert_eq!((used.tokens.output, summaries.len()), (7, 1));
         assert_eq!(store.claim_keys("other".to_owned()).await.unwrap(), "abc");
         told.insert(format!(
-            "{sessions:?} {steps:?} {user:?} {history:?} {prompts:?}"
+            "{sessions:?} {steps:?} {user:?} {history:?} {prompts:?} {used:?} {summaries:?}"
         ));
     }
     assert_eq!(told.len(), 1);

@@ -202,6 +202,7 @@ async fn orphan(pair: &Pair, jiwoo: &Person, session_id: SessionId, partial: &st
             message_id: None,
             at: START,
             lease_until,
+            quota: None,
         })
         .await
         .unwrap();

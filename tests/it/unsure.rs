@@ -5,10 +5,11 @@ use deepme::config::Config;
 use deepme::domain::prompt::{Prompt, PromptName};
 use deepme::domain::session::EmotionSession;
 use deepme::domain::step::{EmotionStep, MessageId};
+use deepme::domain::usage::{Day, Usage};
 use deepme::domain::user::{Email, User};
 use deepme::domain::{Error, Result, SessionId, StepId, Timestamp, UserId};
 use deepme::llm::scripted::answer;
-use deepme::store::{BeginStep, Begun, Briefing, FinishStep, Store};
+use deepme::store::{BeginStep, Begun, Briefing, FinishStep, Fold, Store};
 use deepme::wire::ws::{ClientFrame, Resume, ServerFrame};
 use futures_util::future::BoxFuture;
 use std::sync::Arc;
@@ -187,8 +188,16 @@ impl Store for Unsure {
             .checkpoint_step(step_id, gpt_response, lease_until)
     }
 
-    fn finish_step(&self, finish: FinishStep) -> BoxFuture<'_, Result<bool>> {
+    fn finish_step(&self, finish: FinishStep) -> BoxFuture<'_, Result<Option<Usage>>> {
         self.inner.finish_step(finish)
+    }
+
+    fn fold(&self, fold: Fold) -> BoxFuture<'_, Result<bool>> {
+        self.inner.fold(fold)
+    }
+
+    fn usage(&self, user_id: UserId, day: Day) -> BoxFuture<'_, Result<Usage>> {
+        self.inner.usage(user_id, day)
     }
 
     fn forget_step(&self, step_id: StepId) -> BoxFuture<'_, Result<bool>> {

@@ -26,6 +26,9 @@ impl Socket {
         session_id: SessionId,
         message: Option<Result<Message, axum::Error>>,
     ) -> Step {
+        if matches!(message, Some(Ok(_))) && self.pace.check().is_err() {
+            return self.too_fast(message).await;
+        }
         match message {
             Some(Ok(Message::Text(text))) => match ClientFrame::parse(&text) {
                 Ok(frame) => self.handle(session_id, frame).await,
@@ -50,6 +53,19 @@ impl Socket {
             Some(Err(error)) => self.broken(&error).await,
             None => Err(Over::Gone),
         }
+    }
+
+    /// The peer floods. Even then nobody in danger goes without help.
+    async fn too_fast(&mut self, message: Option<Result<Message, axum::Error>>) -> Step {
+        if let Some(Ok(Message::Text(text))) = message
+            && let Ok(ClientFrame::UserInput(message)) = ClientFrame::parse(&text)
+        {
+            let assessment = self.app.assess(&message.user_input);
+            if let Some(safety) = self.app.safety(&message.user_input, &assessment) {
+                self.send(ServerFrame::Safety { safety }).await?;
+            }
+        }
+        Err(Over::Close(close::TOO_MANY, "too many messages"))
     }
 
     /// The peer broke the protocol, or the connection broke.

@@ -17,6 +17,8 @@ use crate::service::live::{Cursor, LiveTurn, Next, Subscription};
 use crate::service::session::Attached;
 use crate::wire::ws::{ErrorFrame, NOTICE_DRAINING, Notice, ServerFrame, SessionFrame, close};
 use axum::extract::ws::{Message, WebSocket};
+use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::broadcast;
@@ -57,7 +59,15 @@ pub(super) struct Socket {
     /// Until when tokens are collected after some were sent.
     settled_at: Option<Instant>,
     heard: Instant,
+    pace: Pace,
 }
+
+/// How fast one peer may send frames of any kind.
+type Pace = DefaultDirectRateLimiter;
+
+/// Frames that a peer may send a minute. A person's messages have a limit of their own; what comes on
+/// top of them is pings, resumes and stops, of which no client needs ten a second.
+const FRAMES_A_MINUTE: NonZeroU32 = NonZeroU32::new(600).unwrap();
 
 /// Tokens that come within this time of the ones before go out together. A model that streams at
 /// reading speed leaves more time between two tokens, so each of its tokens is sent at once; one
@@ -92,6 +102,7 @@ impl Socket {
             ended: false,
             settled_at: None,
             heard: Instant::now(),
+            pace: RateLimiter::direct(Quota::per_minute(FRAMES_A_MINUTE)),
         }
     }
 

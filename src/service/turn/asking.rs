@@ -7,6 +7,7 @@ use super::patience;
 use crate::domain::Result;
 use crate::domain::prompt::Language;
 use crate::domain::step::{FinishReason, StepStatus};
+use crate::domain::usage::{Tokens, estimate};
 use crate::llm::chain::{Leave, Link, says_ill};
 use crate::llm::listener::BUILTIN;
 use crate::llm::{ChatModel, ChatRequest, Fault, Piece};
@@ -14,6 +15,8 @@ use crate::service::App;
 use crate::service::live::LiveTurn;
 use crate::wire::ws::{NOTICE_FALLBACK, Notice, ServerFrame};
 use futures_util::StreamExt as _;
+use std::borrow::Cow;
+use std::ops::RangeInclusive;
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -26,6 +29,59 @@ pub(super) struct Facts {
     pub(super) output_tokens: Option<i64>,
     /// Whether the model broke off.
     pub(super) cut: bool,
+    /// Whether the conversation has little room left.
+    pub(super) crowded: bool,
+    /// When the first of those who said nothing may be asked again.
+    pub(super) wait: Option<Duration>,
+    /// Bytes of what the language model that spoke was asked.
+    asked_bytes: Option<usize>,
+    input_tokens: Option<i64>,
+}
+
+/// What a provider may say that one answer took; what is beyond it is not counted but made up.
+const CREDIBLE: RangeInclusive<i64> = 0..=100_000_000;
+
+/// When a model that did not say is taken to be there again.
+const WAIT: Duration = Duration::from_secs(5);
+
+/// The size of what a model is asked.
+fn bytes(request: &ChatRequest) -> usize {
+    let contents = request.messages.iter().map(|message| message.content.len());
+    contents.sum()
+}
+
+impl Facts {
+    /// A language model answers this: it costs something from now on.
+    pub(super) fn asked(&mut self, request: &ChatRequest) {
+        self.asked_bytes = Some(bytes(request));
+    }
+
+    /// The provider has counted.
+    pub(super) fn counted(&mut self, input_tokens: Option<i64>, output_tokens: Option<i64>) {
+        self.input_tokens = input_tokens.filter(|tokens| CREDIBLE.contains(tokens));
+        self.output_tokens = output_tokens.filter(|tokens| CREDIBLE.contains(tokens));
+    }
+
+    /// What an answer of `said` bytes costs: as the provider counted, or else an estimate.
+    pub(super) fn charge(&self, said: usize) -> Tokens {
+        let Some(asked) = self.asked_bytes else {
+            return Tokens::default();
+        };
+        Tokens {
+            input: self.input_tokens.unwrap_or_else(|| estimate(asked)),
+            output: self.output_tokens.unwrap_or_else(|| estimate(said)),
+        }
+    }
+
+    fn said_nothing(&mut self, fault: &Fault) {
+        let wait = match fault {
+            Fault::Busy {
+                retry_after: Some(wait),
+            } => *wait,
+            _ => WAIT,
+        };
+        self.wait = Some(self.wait.map_or(wait, |before| before.min(wait)));
+    }
 }
 
 /// Asks the models in their order, each with patience; how the turn ends, or `None` when none of them
@@ -100,6 +156,7 @@ async fn ask_link(
             }
             Err(fault) => fault,
         };
+        facts.said_nothing(&fault);
         tracing::warn!(step_id = %turn.step_id, model = model.name(), fault = fault.as_str(), tries, "model did not answer");
         let mut random = [0; 8];
         // Without randomness the pauses are the shortest ones.
@@ -134,6 +191,7 @@ async fn ask(
     let mut heard = Instant::now();
     let mut patience = Duration::from_secs(llm.first_token_seconds);
     let mut timer = std::pin::pin!(tokio::time::sleep_until(heard + patience));
+    let asked = model.is_language_model().then(|| bytes(&request));
     let mut stream = tokio::select! {
         stream = model.ask(request) => stream?,
         () = &mut timer => return Err(Fault::Stalled),
@@ -160,6 +218,7 @@ async fn ask(
                     patience = idle;
                     timer.as_mut().reset(heard + patience);
                     facts.model = Some(model.name().to_owned());
+                    facts.asked_bytes = asked;
                     if fallback {
                         turn.tell(fallback_notice(model.name(), &turn.user_input));
                     }
@@ -171,10 +230,11 @@ async fn ask(
             }
             Ok(Piece::End {
                 finish_reason,
+                input_tokens,
                 output_tokens,
             }) if begun => {
                 facts.finish_reason = Some(finish_reason);
-                facts.output_tokens = output_tokens;
+                facts.counted(input_tokens, output_tokens);
                 return Ok(StepStatus::Complete);
             }
             // An empty answer is none.
@@ -207,15 +267,18 @@ fn fallback_notice(model: &str, words: &str) -> ServerFrame {
     }
 }
 
-/// Adds text to the answer; `false` when it had to be cut at the limit. NUL cannot be stored by
-/// every database and says nothing.
-pub(super) fn say_within(turn: &LiveTurn, text: &str, limit: usize) -> bool {
-    let cleaned;
-    let mut text = text;
+/// The text without NUL, which cannot be stored by every database and says nothing.
+pub(super) fn clean(text: &str) -> Cow<'_, str> {
     if text.contains('\0') {
-        cleaned = text.replace('\0', "");
-        text = &cleaned;
+        Cow::Owned(text.replace('\0', ""))
+    } else {
+        Cow::Borrowed(text)
     }
+}
+
+/// Adds text to the answer; `false` when it had to be cut at the limit.
+pub(super) fn say_within(turn: &LiveTurn, text: &str, limit: usize) -> bool {
+    let text = &*clean(text);
     let room = limit.saturating_sub(turn.text_len());
     let fits = text.len() <= room;
     turn.say(if fits {

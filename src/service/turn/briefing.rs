@@ -124,29 +124,33 @@ pub(super) fn instructions(
     (system, label)
 }
 
-/// The messages that fit; tokens are counted off the runtime, and only when bytes do not settle it.
+/// The messages that fit, and whether there is little room left beside them; tokens are counted off the runtime, and only when bytes do not settle it.
 pub(super) async fn fit(
     app: &App,
     turn: &LiveTurn,
     system: String,
     history: Vec<Exchange>,
-) -> Vec<transcript::Message> {
+) -> (Vec<transcript::Message>, bool) {
     let budget = app.config.llm.context_tokens;
     let words = turn.user_input.clone();
-    let Transcript { messages, left_out } =
-        if transcript::surely_fits(&system, &history, &words, budget) {
-            transcript::assemble(system, history, &words, budget, &str::len)
-        } else {
-            let count =
-                move || transcript::assemble(system, history, &words, budget, &tokens::count);
-            match tokio::task::spawn_blocking(count).await {
-                Ok(transcript) => transcript,
-                Err(_) => Transcript {
-                    messages: Vec::new(),
-                    left_out: 0,
-                },
-            }
-        };
+    let fitted = if transcript::surely_fits(&system, &history, &words, budget) {
+        transcript::assemble(system, history, &words, budget, &str::len)
+    } else {
+        let count = move || transcript::assemble(system, history, &words, budget, &tokens::count);
+        match tokio::task::spawn_blocking(count).await {
+            Ok(transcript) => transcript,
+            Err(_) => Transcript {
+                messages: Vec::new(),
+                left_out: 0,
+                crowded: false,
+            },
+        }
+    };
+    let Transcript {
+        messages,
+        left_out,
+        crowded,
+    } = fitted;
     if left_out > 0 {
         turn.tell(ServerFrame::Notice {
             notice: Notice {
@@ -155,5 +159,5 @@ pub(super) async fn fit(
             },
         });
     }
-    messages
+    (messages, crowded)
 }

@@ -6,12 +6,14 @@
 
 mod asking;
 pub(super) mod briefing;
+pub(super) mod folding;
 mod orphans;
 mod patience;
 mod run;
 
 use super::App;
 use super::live::{LiveTurn, Started, Subscription};
+use super::usage::used_up;
 use crate::domain::news::News;
 use crate::domain::safety::Tier;
 use crate::domain::step::{EmotionStep, MessageId, StepStatus, StepType, UserInput};
@@ -125,6 +127,7 @@ impl App {
     }
 
     async fn begin(self: &Arc<Self>, user_id: UserId, say: Say) -> Result<Said> {
+        self.pace.admit(user_id)?;
         let place = match self.place() {
             Ok(place) => place,
             // What was stored before needs no place: it is being answered, or was.
@@ -144,6 +147,7 @@ impl App {
                 message_id: say.message_id.clone(),
                 at: now,
                 lease_until: now.plus(LEASE),
+                quota: self.quota(say.assessment.tier),
             })
             .await
             .inspect_err(|error| self.forget_if_unknown(step_id, error))?;
@@ -160,6 +164,7 @@ impl App {
             Begun::Ended => {
                 return Err(session_ended());
             }
+            Begun::UsedUp => return Err(used_up(now)),
             Begun::NoSession => return Err(Error::not_found("session")),
         };
         let turn = self.live.start(Started {
@@ -365,6 +370,7 @@ pub fn terminal(step: &EmotionStep) -> (Option<ServerFrame>, ServerFrame) {
         message_id,
         model: step.model.clone(),
         tokens: step.output_tokens,
+        quota: None,
     });
     (incomplete(step.status, step.finish_reason), done)
 }

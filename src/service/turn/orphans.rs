@@ -36,6 +36,7 @@ impl App {
                 () = self.draining.cancelled() => return,
                 () = tokio::time::sleep(SWEEP) => {}
             }
+            self.pace.forget_the_silent();
             match self.sweep_once(reachable).await {
                 Ok(()) => reachable = reachable.or(Some(Instant::now())),
                 Err(error) => {

@@ -6,12 +6,13 @@
 
 use super::asking::{Facts, ask_in_turn};
 use super::briefing::{Brief, assess_together, fit, instructions, sticky, take_care};
-use super::{LEASE, failed, incomplete, terminal};
+use super::{LEASE, failed, folding, incomplete, terminal};
 use crate::config::PromptLanguage;
 use crate::domain::news::News;
-use crate::domain::prompt::{Language, PromptName};
+use crate::domain::prompt::{self, Language, PromptName};
 use crate::domain::safety::Tier;
 use crate::domain::step::{EmotionStep, StepStatus, StepType};
+use crate::domain::usage::Usage;
 use crate::domain::{Error, ErrorCode, Result};
 use crate::llm::ChatRequest;
 use crate::safety::{self, Assessment, Lang};
@@ -21,6 +22,7 @@ use crate::store::{Briefing, FinishStep};
 use crate::wire::ws::ServerFrame;
 use futures_util::FutureExt as _;
 use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::{Instant, timeout};
 
@@ -34,7 +36,7 @@ const STORE_PATIENCE: Duration = Duration::from_mins(1);
 const FIXED: &str = "fixed";
 
 /// Runs a turn to its end.
-pub(super) async fn run(app: &App, turn: &std::sync::Arc<LiveTurn>, brief: Brief) {
+pub(super) async fn run(app: &Arc<App>, turn: &Arc<LiveTurn>, brief: Brief) {
     let begun = Instant::now();
     let mut facts = Facts::default();
     let deadline = Duration::from_secs(app.config.llm.turn_seconds);
@@ -60,6 +62,7 @@ pub(super) async fn run(app: &App, turn: &std::sync::Arc<LiveTurn>, brief: Brief
     } else {
         status
     };
+    let crowded = facts.crowded && app.config.llm.summaries;
     let end = close(app, turn, status, facts).await;
     tracing::info!(
         step_id = %turn.step_id,
@@ -72,6 +75,9 @@ pub(super) async fn run(app: &App, turn: &std::sync::Arc<LiveTurn>, brief: Brief
     app.live.finish(turn, end);
     if turn.watched() {
         app.post(News::Ended(turn.session_id, turn.step_id));
+    }
+    if crowded {
+        folding::begin(app, turn);
     }
 }
 
@@ -131,24 +137,25 @@ async fn close(app: &App, turn: &LiveTurn, status: StepStatus, facts: Facts) -> 
         gpt_response: text.clone(),
         status,
         finish_reason: facts.finish_reason,
+        charge: facts.charge(text.len()),
         model: facts.model,
         prompt_version: facts.prompt_version,
         output_tokens: facts.output_tokens,
         at: app.clock.now(),
     };
-    match store_end(app, &finish).await {
-        Ok(true) => {}
+    let used = match store_end(app, &finish).await {
+        Ok(Some(used)) => used,
         // An earlier try did it, or the sweep of another instance: what is stored is what counts.
-        Ok(false) => return stored_end(app, turn).await,
+        Ok(None) => return stored_end(app, turn).await,
         Err(error) => {
             tracing::error!(step_id = %turn.step_id, code = %error.code(), causes = error.causes(), "answer not stored");
             return failed(turn.step_id, &error);
         }
-    }
+    };
     if let Some(notice) = incomplete(status, finish.finish_reason).filter(|_| !text.is_empty()) {
         turn.tell(notice);
     }
-    let (_, end) = terminal(&EmotionStep {
+    let (_, mut end) = terminal(&EmotionStep {
         step_id: turn.step_id,
         session_id: turn.session_id,
         step_order: turn.step_order,
@@ -163,7 +170,20 @@ async fn close(app: &App, turn: &LiveTurn, status: StepStatus, facts: Facts) -> 
         output_tokens: finish.output_tokens,
         created_at: turn.created_at,
     });
+    match &mut end {
+        ServerFrame::Done(done) => done.quota = app.quota_left(used),
+        ServerFrame::Error { error } if status == StepStatus::Failed => {
+            error.retry_after = facts.wait.map(in_seconds).or(error.retry_after);
+        }
+        _ => {}
+    }
     end
+}
+
+/// What a client is told to wait, in whole seconds: at least one, at most an hour.
+fn in_seconds(wait: Duration) -> u32 {
+    let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
+    u32::try_from(seconds).unwrap_or(u32::MAX).clamp(1, 3600)
 }
 
 /// The end of a turn that is closed already.
@@ -192,7 +212,7 @@ fn passing(error: &Error) -> bool {
 }
 
 /// Tries again while the database does not answer: the answer was paid for and read already.
-async fn store_end(app: &App, finish: &FinishStep) -> Result<bool> {
+async fn store_end(app: &App, finish: &FinishStep) -> Result<Option<Usage>> {
     let begun = Instant::now();
     let mut pause = Duration::from_millis(100);
     loop {
@@ -234,7 +254,7 @@ async fn answer(app: &App, turn: &LiveTurn, brief: &Brief, facts: &mut Facts) ->
     let now = assess_together(&turn.user_input, &brief.assessment, &briefing.history);
     take_care(app, turn, brief, &now);
     let assessment = sticky(now, &briefing.history);
-    let (system, version) = instructions(
+    let (mut system, version) = instructions(
         app,
         turn,
         brief,
@@ -243,8 +263,15 @@ async fn answer(app: &App, turn: &LiveTurn, brief: &Brief, facts: &mut Facts) ->
         &briefing.prompts,
     );
     facts.prompt_version = Some(version);
+    let mut history = briefing.history;
+    if let Some(summary) = briefing.summary {
+        history.retain(|exchange| exchange.step_order > summary.until);
+        system = prompt::with_summary(&system, &summary.text, prompt_language);
+    }
+    let (messages, crowded) = fit(app, turn, system, history).await;
+    facts.crowded = crowded;
     let request = ChatRequest {
-        messages: fit(app, turn, system, briefing.history).await,
+        messages,
         max_output_tokens: app.config.llm.max_output_tokens,
         pseudonym: app.keys.pseudonym(turn.user_id.0.as_bytes()),
     };

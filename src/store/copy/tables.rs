@@ -90,6 +90,8 @@ pub const TABLES: &[Table] = &[
             text("insight_tag"),
             integer("started_at"),
             integer("ended_at"),
+            text("summary"),
+            integer("summary_until"),
         ],
     },
     Table {
@@ -111,6 +113,17 @@ pub const TABLES: &[Table] = &[
             integer("lease_until"),
             integer("created_at"),
             integer("finished_at"),
+            integer("input_tokens"),
+        ],
+    },
+    Table {
+        name: "usage",
+        key: 2,
+        columns: &[
+            id("user_id"),
+            integer("day"),
+            integer("input_tokens"),
+            integer("output_tokens"),
         ],
     },
     Table {

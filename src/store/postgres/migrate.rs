@@ -22,6 +22,11 @@ pub const MIGRATIONS: &[Migration] = &[
         name: "meta",
         sql: include_str!("../migrations/postgres/0002_meta.sql"),
     },
+    Migration {
+        version: 3,
+        name: "usage",
+        sql: include_str!("../migrations/postgres/0003_usage.sql"),
+    },
 ];
 
 /// Names the lock that migrations take: the bytes of "deepme".

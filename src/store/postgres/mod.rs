@@ -14,13 +14,15 @@ mod prompts;
 mod sessions;
 mod steps;
 mod tls;
+mod usage;
 mod users;
 
-use super::{BeginStep, Begun, Briefing, FinishStep, Migration, SchemaState, Store};
+use super::{BeginStep, Begun, Briefing, FinishStep, Fold, Migration, SchemaState, Store};
 use crate::config;
 use crate::domain::prompt::{Prompt, PromptName};
 use crate::domain::session::EmotionSession;
 use crate::domain::step::{EmotionStep, MessageId};
+use crate::domain::usage::{Day, Usage};
 use crate::domain::user::{Email, User};
 use crate::domain::{Error, ErrorCode, Result, SessionId, StepId, Timestamp, UserId};
 use futures_util::future::BoxFuture;
@@ -173,12 +175,17 @@ async fn briefing(
     limit: u32,
     prompts: &[PromptName],
 ) -> Done<Briefing> {
-    // Both are on their way at once.
-    let (history, prompts) = futures_util::try_join!(
+    // All are on their way at once.
+    let (history, summary, prompts) = futures_util::try_join!(
         steps::history(c, session_id, before, limit),
+        sessions::summary(c, session_id),
         prompts::newest(c, prompts)
     )?;
-    Ok(Briefing { history, prompts })
+    Ok(Briefing {
+        history,
+        summary,
+        prompts,
+    })
 }
 
 impl Store for PostgresStore {
@@ -285,7 +292,7 @@ impl Store for PostgresStore {
         ))
     }
 
-    fn finish_step(&self, finish: FinishStep) -> BoxFuture<'_, Result<bool>> {
+    fn finish_step(&self, finish: FinishStep) -> BoxFuture<'_, Result<Option<Usage>>> {
         run!(self, Again::Always, |c, unknown| steps::finish(
             &c, &finish, unknown
         ))
@@ -343,6 +350,15 @@ impl Store for PostgresStore {
         run!(self, Again::Always, |c| briefing(
             &c, session_id, before, limit, &prompts
         ))
+    }
+
+    fn fold(&self, fold: Fold) -> BoxFuture<'_, Result<bool>> {
+        // Done twice, the second one finds the summary of the first and does nothing.
+        run!(self, Again::Always, |c| sessions::fold(&c, &fold))
+    }
+
+    fn usage(&self, user_id: UserId, day: Day) -> BoxFuture<'_, Result<Usage>> {
+        run!(self, Again::Always, |c| usage::of(&c, user_id, day))
     }
 
     fn add_prompt(

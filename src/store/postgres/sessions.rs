@@ -1,13 +1,16 @@
 //! Statements about sessions.
 
 use super::pool::Done;
-use super::{optional_time, time};
+use super::{optional_time, time, usage};
 use crate::domain::session::{EmotionSession, Labels};
+use crate::domain::transcript::Summary;
+use crate::domain::usage::Day;
 use crate::domain::{SessionId, Timestamp, UserId};
-use crate::store::storable;
+use crate::store::{Fold, storable};
 use deadpool_postgres::Object;
 use tokio_postgres::Row;
 use tokio_postgres::error::SqlState;
+use tokio_postgres::types::ToSql;
 use uuid::Uuid;
 
 const COLUMNS: &str = "session_id, user_id, emotion_label, topic, trigger_summary, \
@@ -112,4 +115,49 @@ pub(super) async fn end(
         .query_opt(&statement, &[&session_id.0, &user_id.0, &at.as_micros()])
         .await?;
     row.as_ref().map(session).transpose()
+}
+
+/// What stands for the oldest steps of a session.
+pub(super) async fn summary(c: &Object, session_id: SessionId) -> Done<Option<Summary>> {
+    let statement = c
+        .prepare_cached(
+            "SELECT summary_until, summary FROM sessions
+             WHERE session_id = $1 AND summary IS NOT NULL",
+        )
+        .await?;
+    let row = c.query_opt(&statement, &[&session_id.0]).await?;
+    row.map(|row| {
+        Ok(Summary {
+            until: row.try_get(0)?,
+            text: row.try_get(1)?,
+        })
+    })
+    .transpose()
+}
+
+pub(super) async fn fold(c: &Object, fold: &Fold) -> Done<bool> {
+    storable("summary", &fold.summary.text)?;
+    let sql = format!(
+        "WITH folded AS (
+             UPDATE sessions SET summary = $3, summary_until = $4
+             WHERE session_id = $1 AND summary_until = $2 RETURNING user_id
+         ), due AS (
+             SELECT user_id, $5::bigint AS day, $6::bigint AS input_tokens,
+                    $7::bigint AS output_tokens
+             FROM folded
+         ), charged AS ({CHARGE})
+         SELECT 1 FROM folded",
+        CHARGE = usage::CHARGE,
+    );
+    let statement = c.prepare_cached(&sql).await?;
+    let values: [&(dyn ToSql + Sync); 7] = [
+        &fold.session_id.0,
+        &fold.after,
+        &fold.summary.text,
+        &fold.summary.until,
+        &Day::of(fold.at).number(),
+        &fold.charge.input,
+        &fold.charge.output,
+    ];
+    Ok(c.query_opt(&statement, &values).await?.is_some())
 }

@@ -4,9 +4,10 @@
 //! the same number. Who loses looks what stands in the way.
 
 use super::pool::{Done, Trouble};
-use super::{corrupt, time};
+use super::{corrupt, time, usage};
 use crate::domain::step::{EmotionStep, FinishReason, MessageId, StepStatus, StepType};
 use crate::domain::transcript::Exchange;
+use crate::domain::usage::{Day, Usage};
 use crate::domain::{Error, SessionId, StepId, Timestamp, UserId};
 use crate::store::{BeginStep, Begun, FinishStep, storable};
 use deadpool_postgres::Object;
@@ -55,6 +56,9 @@ pub(super) async fn begin(c: &Object, begin: &BeginStep, unknown: bool) -> Done<
                 if let Some(step_order) = make(c, begin).await? {
                     return Ok(Begun::Started { step_order });
                 }
+                if used_up(c, begin).await? {
+                    return Ok(Begun::UsedUp);
+                }
                 // The person does not exist, or the session was made a moment ago.
                 if let Some(Begun::NoSession) = hindrance(c, begin).await? {
                     return Ok(Begun::NoSession);
@@ -64,6 +68,7 @@ pub(super) async fn begin(c: &Object, begin: &BeginStep, unknown: bool) -> Done<
             Some(Begun::Repeated(_) | Begun::Busy)
                 if unknown && place(c, begin).await?.is_some() => {}
             Some(hindrance) => return Ok(hindrance),
+            None if used_up(c, begin).await? => return Ok(Begun::UsedUp),
             // It was there a moment ago, or the step's id is taken.
             None => {}
         }
@@ -76,6 +81,19 @@ pub(super) async fn begin(c: &Object, begin: &BeginStep, unknown: bool) -> Done<
 /// The columns and values of new words but for the session, the place and the person.
 const NEW: &str = "step_id, session_id, step_order, step_type, user_input, status, message_id, lease_until, created_at";
 
+/// Whether the person `$3` has tokens left: they may use `$9`, or any number, of the day `$10`.
+const HAS_LEFT: &str = "($9::bigint IS NULL OR $9 > coalesce(
+    (SELECT input_tokens + output_tokens FROM usage WHERE user_id = $3 AND day = $10), 0))";
+
+/// Whether the person has used up their tokens of the day.
+async fn used_up(c: &Object, begin: &BeginStep) -> Done<bool> {
+    let Some(quota) = begin.quota else {
+        return Ok(false);
+    };
+    let used = usage::of(c, begin.user_id, Day::of(begin.at)).await?;
+    Ok(used.left_of(quota) == 0)
+}
+
 /// Adds the words to a session that is there; their place.
 async fn go_on(c: &Object, begin: &BeginStep) -> Done<Option<i64>> {
     let sql = format!(
@@ -83,7 +101,8 @@ async fn go_on(c: &Object, begin: &BeginStep) -> Done<Option<i64>> {
          SELECT $1, s.session_id,
                 (SELECT coalesce(max(step_order), 0) + 1 FROM steps WHERE session_id = $2),
                 $4, $5, 'pending', $6, $7, $8
-         FROM sessions s WHERE s.session_id = $2 AND s.user_id = $3 AND s.ended_at IS NULL
+         FROM sessions s
+         WHERE s.session_id = $2 AND s.user_id = $3 AND s.ended_at IS NULL AND {HAS_LEFT}
          ON CONFLICT DO NOTHING RETURNING step_order"
     );
     insert(c, &sql, begin).await
@@ -94,7 +113,7 @@ async fn make(c: &Object, begin: &BeginStep) -> Done<Option<i64>> {
     let sql = format!(
         "WITH made AS (
              INSERT INTO sessions (session_id, user_id, started_at)
-             SELECT $2, user_id, $8 FROM users WHERE user_id = $3
+             SELECT $2, user_id, $8 FROM users WHERE user_id = $3 AND {HAS_LEFT}
              ON CONFLICT DO NOTHING RETURNING session_id
          )
          INSERT INTO steps ({NEW})
@@ -106,7 +125,7 @@ async fn make(c: &Object, begin: &BeginStep) -> Done<Option<i64>> {
 async fn insert(c: &Object, sql: &str, begin: &BeginStep) -> Done<Option<i64>> {
     let statement = c.prepare_cached(sql).await?;
     let message_id = begin.message_id.as_ref().map(MessageId::as_str);
-    let values: [&(dyn ToSql + Sync); 8] = [
+    let values: [&(dyn ToSql + Sync); 10] = [
         &begin.step_id.0,
         &begin.session_id.0,
         &begin.user_id.0,
@@ -115,6 +134,8 @@ async fn insert(c: &Object, sql: &str, begin: &BeginStep) -> Done<Option<i64>> {
         &message_id,
         &begin.lease_until.as_micros(),
         &begin.at.as_micros(),
+        &begin.quota,
+        &Day::of(begin.at).number(),
     ];
     let row = c.query_opt(&statement, &values).await?;
     row.map(|row| Ok(row.try_get(0)?)).transpose()
@@ -192,16 +213,34 @@ pub(super) async fn checkpoint(
 }
 
 /// `unknown`: an earlier attempt may have closed it.
-pub(super) async fn finish(c: &Object, finish: &FinishStep, unknown: bool) -> Done<bool> {
+pub(super) async fn finish(c: &Object, finish: &FinishStep, unknown: bool) -> Done<Option<Usage>> {
     storable("gpt_response", &finish.gpt_response)?;
-    let statement = c
-        .prepare_cached(
-            "UPDATE steps SET gpt_response = $2, status = $3, finish_reason = $4, model = $5,
-                    prompt_version = $6, output_tokens = $7, finished_at = $8, lease_until = NULL
-             WHERE step_id = $1 AND status IN ('pending', 'interrupted')",
-        )
-        .await?;
-    let values: [&(dyn ToSql + Sync); 8] = [
+    // Who is told twice, because an answer was lost, is charged once.
+    let sql = format!(
+        "WITH open AS (
+             SELECT step_id, user_id, input_tokens IS NULL AND $10::bigint + $11::bigint > 0 AS owing
+             FROM steps JOIN sessions USING (session_id)
+             WHERE step_id = $1 AND status IN ('pending', 'interrupted') FOR UPDATE OF steps
+         ), closed AS (
+             UPDATE steps t
+             SET gpt_response = $2, status = $3, finish_reason = $4, model = $5,
+                 prompt_version = $6, output_tokens = $7, finished_at = $8, lease_until = NULL,
+                 input_tokens = coalesce(t.input_tokens, $10)
+             FROM open WHERE t.step_id = open.step_id RETURNING t.step_id
+         ), due AS (
+             SELECT user_id, $9::bigint AS day, $10::bigint AS input_tokens,
+                    $11::bigint AS output_tokens
+             FROM open WHERE owing
+         ), charged AS ({CHARGE})
+         SELECT coalesce(n.input_tokens, u.input_tokens), coalesce(n.output_tokens, u.output_tokens)
+         FROM closed JOIN open USING (step_id)
+              LEFT JOIN usage u ON u.user_id = open.user_id AND u.day = $9::bigint
+              LEFT JOIN charged n ON true",
+        CHARGE = usage::CHARGE,
+    );
+    let statement = c.prepare_cached(&sql).await?;
+    let day = Day::of(finish.at);
+    let values: [&(dyn ToSql + Sync); 11] = [
         &finish.step_id.0,
         &finish.gpt_response,
         &finish.status.as_str(),
@@ -210,15 +249,25 @@ pub(super) async fn finish(c: &Object, finish: &FinishStep, unknown: bool) -> Do
         &finish.prompt_version,
         &finish.output_tokens,
         &finish.at.as_micros(),
+        &day.number(),
+        &finish.charge.input,
+        &finish.charge.output,
     ];
-    Ok(c.execute(&statement, &values).await? == 1 || unknown && has_ended_so(c, finish).await?)
+    if let Some(row) = c.query_opt(&statement, &values).await? {
+        let tokens = usage::tokens(&row, 0)?;
+        return Ok(Some(Usage { day, tokens }));
+    }
+    if unknown && let Some(owner) = owner_if_ended_so(c, finish).await? {
+        return usage::of(c, owner, day).await.map(Some);
+    }
+    Ok(None)
 }
 
-/// Whether this very end is the one that the step has.
-async fn has_ended_so(c: &Object, finish: &FinishStep) -> Done<bool> {
+/// Whose step it is, if this very end is the one that it has.
+async fn owner_if_ended_so(c: &Object, finish: &FinishStep) -> Done<Option<UserId>> {
     let statement = c
         .prepare_cached(
-            "SELECT 1 FROM steps
+            "SELECT user_id FROM steps JOIN sessions USING (session_id)
              WHERE step_id = $1 AND gpt_response = $2 AND status = $3 AND finished_at = $4",
         )
         .await?;
@@ -228,7 +277,8 @@ async fn has_ended_so(c: &Object, finish: &FinishStep) -> Done<bool> {
         &finish.status.as_str(),
         &finish.at.as_micros(),
     ];
-    Ok(c.query_opt(&statement, &values).await?.is_some())
+    let row = c.query_opt(&statement, &values).await?;
+    row.map(|row| Ok(UserId(row.try_get(0)?))).transpose()
 }
 
 /// `unknown`: an earlier attempt may have forgotten it.
@@ -329,7 +379,7 @@ pub(super) async fn history(
 ) -> Done<Vec<Exchange>> {
     let statement = c
         .prepare_cached(
-            "SELECT user_input, gpt_response, output_tokens FROM steps
+            "SELECT step_order, user_input, gpt_response, output_tokens FROM steps
              WHERE session_id = $1 AND step_order < $2 ORDER BY step_order DESC LIMIT $3",
         )
         .await?;
@@ -338,9 +388,10 @@ pub(super) async fn history(
         .await?;
     let oldest_first = rows.iter().rev().map(|row| {
         Ok(Exchange {
-            user_input: row.try_get(0)?,
-            gpt_response: row.try_get(1)?,
-            output_tokens: row.try_get(2)?,
+            step_order: row.try_get(0)?,
+            user_input: row.try_get(1)?,
+            gpt_response: row.try_get(2)?,
+            output_tokens: row.try_get(3)?,
         })
     });
     oldest_first.collect()

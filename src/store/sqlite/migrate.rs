@@ -21,6 +21,11 @@ pub(super) const MIGRATIONS: &[Migration] = &[
         name: "meta",
         sql: include_str!("../migrations/sqlite/0002_meta.sql"),
     },
+    Migration {
+        version: 3,
+        name: "usage",
+        sql: include_str!("../migrations/sqlite/0003_usage.sql"),
+    },
 ];
 
 /// Backups of earlier versions that are kept beside the file.

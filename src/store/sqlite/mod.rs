@@ -10,13 +10,15 @@ mod migrate;
 mod prompts;
 mod sessions;
 mod steps;
+mod usage;
 mod users;
 mod worker;
 
-use super::{BeginStep, Begun, Briefing, FinishStep, SchemaState, Store};
+use super::{BeginStep, Begun, Briefing, FinishStep, Fold, SchemaState, Store};
 use crate::domain::prompt::{Prompt, PromptName};
 use crate::domain::session::EmotionSession;
 use crate::domain::step::{EmotionStep, MessageId};
+use crate::domain::usage::{Day, Usage};
 use crate::domain::user::{Email, User};
 use crate::domain::{Clock, Error, ErrorCode, Result, SessionId, StepId, Timestamp, UserId};
 use futures_util::future::BoxFuture;
@@ -276,7 +278,7 @@ impl Store for SqliteStore {
         )
     }
 
-    fn finish_step(&self, finish: FinishStep) -> BoxFuture<'_, Result<bool>> {
+    fn finish_step(&self, finish: FinishStep) -> BoxFuture<'_, Result<Option<Usage>>> {
         Box::pin(self.workers.write(move |c| steps::finish(c, &finish)))
     }
 
@@ -329,10 +331,23 @@ impl Store for SqliteStore {
     ) -> BoxFuture<'_, Result<Briefing>> {
         Box::pin(self.workers.read(move |c| {
             let history = steps::history(c, session_id, before, limit)?;
+            let summary = sessions::summary(c, session_id)?;
             let found = prompts.into_iter().map(|name| prompts::get(c, name, None));
             let prompts = found.filter_map(Result::transpose).collect::<Result<_>>()?;
-            Ok(Briefing { history, prompts })
+            Ok(Briefing {
+                history,
+                summary,
+                prompts,
+            })
         }))
+    }
+
+    fn fold(&self, fold: Fold) -> BoxFuture<'_, Result<bool>> {
+        Box::pin(self.workers.write(move |c| sessions::fold(c, &fold)))
+    }
+
+    fn usage(&self, user_id: UserId, day: Day) -> BoxFuture<'_, Result<Usage>> {
+        Box::pin(self.workers.read(move |c| usage::of(c, user_id, day)))
     }
 
     fn add_prompt(

@@ -1,9 +1,10 @@
 //! Statements about sessions.
 
-use super::{failed, optional_time, time, uuid};
+use super::{failed, optional_time, time, usage, uuid};
 use crate::domain::session::{EmotionSession, Labels};
+use crate::domain::transcript::Summary;
 use crate::domain::{Result, SessionId, Timestamp, UserId};
-use crate::store::storable;
+use crate::store::{Fold, storable};
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
 const COLUMNS: &str = "session_id, user_id, emotion_label, topic, trigger_summary, \
@@ -107,4 +108,49 @@ pub(super) fn end(
         .optional()
     })
     .map_err(failed)
+}
+
+/// What stands for the oldest steps of a session.
+pub(super) fn summary(c: &Connection, session_id: SessionId) -> Result<Option<Summary>> {
+    c.prepare_cached(
+        "SELECT summary_until, summary FROM sessions
+         WHERE session_id = ?1 AND summary IS NOT NULL",
+    )
+    .and_then(|mut s| {
+        s.query_row([session_id.0.as_bytes()], |row| {
+            Ok(Summary {
+                until: row.get(0)?,
+                text: row.get(1)?,
+            })
+        })
+        .optional()
+    })
+    .map_err(failed)
+}
+
+pub(super) fn fold(c: &Connection, fold: &Fold) -> Result<bool> {
+    storable("summary", &fold.summary.text)?;
+    let owner: Option<[u8; 16]> = c
+        .prepare_cached(
+            "UPDATE sessions SET summary = ?3, summary_until = ?4
+             WHERE session_id = ?1 AND summary_until = ?2 RETURNING user_id",
+        )
+        .and_then(|mut s| {
+            s.query_row(
+                params![
+                    fold.session_id.0.as_bytes(),
+                    fold.after,
+                    fold.summary.text,
+                    fold.summary.until,
+                ],
+                |row| row.get(0),
+            )
+            .optional()
+        })
+        .map_err(failed)?;
+    let Some(owner) = owner else {
+        return Ok(false);
+    };
+    usage::charge(c, owner, fold.at, fold.charge)?;
+    Ok(true)
 }

@@ -1,8 +1,9 @@
 //! Statements about steps: the life of a turn.
 
-use super::{corrupt, failed, time, uuid};
+use super::{corrupt, failed, time, usage, uuid};
 use crate::domain::step::{EmotionStep, FinishReason, MessageId, StepStatus, StepType};
 use crate::domain::transcript::Exchange;
+use crate::domain::usage::{Day, Usage};
 use crate::domain::{Result, SessionId, StepId, Timestamp, UserId};
 use crate::store::{BeginStep, Begun, FinishStep, storable};
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
@@ -52,6 +53,9 @@ pub(super) fn begin(c: &Connection, begin: &BeginStep) -> Result<Begun> {
             return Ok(repeated(c, begin)?.map_or(Begun::Ended, |s| Begun::Repeated(Box::new(s))));
         }
         None if begin.new_session => {
+            if used_up(c, begin)? {
+                return Ok(Begun::UsedUp);
+            }
             let added = c
                 .prepare_cached(
                     "INSERT INTO sessions (session_id, user_id, started_at)
@@ -74,6 +78,9 @@ pub(super) fn begin(c: &Connection, begin: &BeginStep) -> Result<Begun> {
         .map_err(failed)?;
     if busy {
         return Ok(Begun::Busy);
+    }
+    if used_up(c, begin)? {
+        return Ok(Begun::UsedUp);
     }
     let step_order = c
         .prepare_cached(
@@ -99,6 +106,14 @@ pub(super) fn begin(c: &Connection, begin: &BeginStep) -> Result<Begun> {
     Ok(Begun::Started { step_order })
 }
 
+/// Whether the person has used up their tokens of the day.
+fn used_up(c: &Connection, begin: &BeginStep) -> Result<bool> {
+    let Some(quota) = begin.quota else {
+        return Ok(false);
+    };
+    Ok(usage::of(c, begin.user_id, Day::of(begin.at))?.left_of(quota) == 0)
+}
+
 fn repeated(c: &Connection, begin: &BeginStep) -> Result<Option<EmotionStep>> {
     match &begin.message_id {
         Some(id) => find(c, begin.user_id, begin.session_id, Some(id)),
@@ -119,12 +134,28 @@ pub(super) fn checkpoint(
     Ok(())
 }
 
-pub(super) fn finish(c: &Connection, finish: &FinishStep) -> Result<bool> {
+pub(super) fn finish(c: &Connection, finish: &FinishStep) -> Result<Option<Usage>> {
     storable("gpt_response", &finish.gpt_response)?;
+    let open: Option<([u8; 16], bool)> = c
+        .prepare_cached(
+            "SELECT user_id, input_tokens IS NULL FROM steps JOIN sessions USING (session_id)
+             WHERE step_id = ?1 AND status IN ('pending', 'interrupted')",
+        )
+        .and_then(|mut s| {
+            s.query_row([finish.step_id.0.as_bytes()], |row| {
+                Ok((row.get(0)?, row.get(1)?))
+            })
+            .optional()
+        })
+        .map_err(failed)?;
+    let Some((owner, due)) = open else {
+        return Ok(None);
+    };
     c.prepare_cached(
         "UPDATE steps SET gpt_response = ?2, status = ?3, finish_reason = ?4, model = ?5,
-                prompt_version = ?6, output_tokens = ?7, finished_at = ?8, lease_until = NULL
-         WHERE step_id = ?1 AND status IN ('pending', 'interrupted')",
+                prompt_version = ?6, output_tokens = ?7, finished_at = ?8, lease_until = NULL,
+                input_tokens = coalesce(input_tokens, ?9)
+         WHERE step_id = ?1",
     )
     .and_then(|mut s| {
         s.execute(params![
@@ -136,10 +167,16 @@ pub(super) fn finish(c: &Connection, finish: &FinishStep) -> Result<bool> {
             finish.prompt_version,
             finish.output_tokens,
             finish.at.as_micros(),
+            finish.charge.input,
         ])
     })
-    .map(|changed| changed == 1)
-    .map_err(failed)
+    .map_err(failed)?;
+    // Who is told twice, because an answer was lost, is charged once.
+    if due && finish.charge.total() > 0 {
+        usage::charge(c, owner, finish.at, finish.charge)?;
+    }
+    let owner = UserId(uuid::Uuid::from_bytes(owner));
+    usage::of(c, owner, Day::of(finish.at)).map(Some)
 }
 
 pub(super) fn forget(c: &Connection, step_id: StepId) -> Result<bool> {
@@ -226,15 +263,16 @@ pub(super) fn history(
 ) -> Result<Vec<Exchange>> {
     let mut newest_first: Vec<Exchange> = c
         .prepare_cached(
-            "SELECT user_input, gpt_response, output_tokens FROM steps
+            "SELECT step_order, user_input, gpt_response, output_tokens FROM steps
              WHERE session_id = ?1 AND step_order < ?2 ORDER BY step_order DESC LIMIT ?3",
         )
         .and_then(|mut s| {
             s.query_map(params![session_id.0.as_bytes(), before, limit], |row| {
                 Ok(Exchange {
-                    user_input: row.get(0)?,
-                    gpt_response: row.get(1)?,
-                    output_tokens: row.get(2)?,
+                    step_order: row.get(0)?,
+                    user_input: row.get(1)?,
+                    gpt_response: row.get(2)?,
+                    output_tokens: row.get(3)?,
                 })
             })?
             .collect()

@@ -257,6 +257,7 @@ fn done(n: u128, status: StepStatus) -> ServerFrame {
         message_id: None,
         model: Some("gpt-4o-mini".to_owned()),
         tokens: Some(42),
+        quota: None,
     })
 }
 

@@ -10,8 +10,8 @@ mod server;
 pub use client::{Auth, ClientFrame, Resume, UserMessage};
 pub use server::{
     Accepted, Done, Ended, ErrorFrame, NOTICE_DRAINING, NOTICE_FALLBACK, NOTICE_INCOMPLETE,
-    NOTICE_TRIMMED, Notice, Renewed, Resource, Resumed, RunningTurn, Safety, ServerFrame,
-    SessionFrame, token_json,
+    NOTICE_TRIMMED, Notice, QuotaLeft, Renewed, Resource, Resumed, RunningTurn, Safety,
+    ServerFrame, SessionFrame, token_json,
 };
 
 use serde::Serialize;
@@ -153,6 +153,11 @@ mod tests {
                 message_id: None,
                 model: None,
                 tokens: None,
+                quota: Some(QuotaLeft {
+                    limit: 9,
+                    remaining: 0,
+                    resets_at: at,
+                }),
             }),
             ServerFrame::Error {
                 error: ErrorFrame::from(

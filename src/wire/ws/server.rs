@@ -139,6 +139,20 @@ pub struct Done {
     /// Tokens of the answer, when the provider counted them.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tokens: Option<i64>,
+    /// What is left of the person's day, where there is a quota and the turn has just ended.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub quota: Option<QuotaLeft>,
+}
+
+/// Tokens that a person may still use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct QuotaLeft {
+    /// Of the whole day.
+    pub limit: i64,
+    /// What is left; a turn begins as long as it is more than 0.
+    pub remaining: i64,
+    /// When there are new ones.
+    pub resets_at: Timestamp,
 }
 
 /// The value of `{"error": …}`.

@@ -137,6 +137,7 @@ async fn a_database_moves_to_a_server_and_back() {
             ("users", 2),
             ("sessions", 2),
             ("steps", 8),
+            ("usage", 0),
             ("prompts", 3)
         ]
     );
@@ -269,14 +270,19 @@ fn a_command_beside_a_server_does_not_migrate() {
     machine.add_user("jiwoo");
     let database = Connection::open(machine.path("data/deepme.db")).unwrap();
     database
-        .execute_batch("DROP TABLE meta; PRAGMA user_version = 1")
+        .execute_batch(
+            "ALTER TABLE sessions DROP COLUMN summary_until;
+             ALTER TABLE sessions DROP COLUMN summary;
+             ALTER TABLE steps DROP COLUMN input_tokens;
+             DROP TABLE usage; DROP TABLE meta; PRAGMA user_version = 1",
+        )
         .unwrap();
     for args in ["user list", "prompt list"] {
         let args: Vec<&str> = args.split(' ').collect();
         machine.run(&args, "").failed(2, "run deepme migrate up");
     }
     let up = machine.run(&["migrate", "up"], "").ok();
-    assert_eq!(up.out, "schema 1 -> 2\n");
+    assert_eq!(up.out, "schema 1 -> 3\n");
     machine.run(&["user", "list"], "").ok();
 }
 

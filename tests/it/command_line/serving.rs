@@ -22,7 +22,7 @@ fn a_server_says_where_it_is_and_stops_when_told() {
             .err
             .contains("people's words are read by: the built-in listener")
     );
-    assert!(stopped.err.contains("schema 2"));
+    assert!(stopped.err.contains("schema 3"));
 }
 
 #[test]

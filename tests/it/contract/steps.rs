@@ -51,7 +51,7 @@ pub async fn words_come_back_to_the_byte(backend: &dyn Backend) {
         let found = store.step(me, begin.step_id).await.unwrap();
         assert_eq!(found.as_ref(), Some(&pending));
         let finish = finished(begin.step_id, input);
-        assert!(store.finish_step(finish.clone()).await.unwrap());
+        assert!(store.finish_step(finish.clone()).await.unwrap().is_some());
         let complete = EmotionStep {
             gpt_response: input.to_owned(),
             status: StepStatus::Complete,
@@ -108,6 +108,7 @@ pub async fn a_reserved_session_is_made_by_its_first_words(backend: &dyn Backend
             .finish_step(finished(begin.step_id, "b"))
             .await
             .unwrap()
+            .is_some()
     );
     // Reserved and already made: the words go on, the row stays as it is.
     begin.step_id = StepId(Uuid::new_v4());
@@ -157,6 +158,7 @@ pub async fn an_ended_session_takes_no_words_but_knows_its_messages(backend: &dy
             .finish_step(finished(begin.step_id, "답"))
             .await
             .unwrap()
+            .is_some()
     );
     let refused = store.begin_step(words(me, session, "후에")).await.unwrap();
     assert_eq!(refused, Begun::Ended);
@@ -306,6 +308,7 @@ pub async fn a_briefing_is_the_newest_exchanges_before_the_step_oldest_first(
     let briefing = |before, limit| store.briefing(session, before, limit, vec![ko, en, personal]);
     let two = briefing(4, 2).await.unwrap();
     let exchange = |n: i64| Exchange {
+        step_order: n,
         user_input: format!("u{n}"),
         gpt_response: format!("a{n}"),
         output_tokens: Some(7),
@@ -322,6 +325,7 @@ pub async fn a_briefing_is_the_newest_exchanges_before_the_step_oldest_first(
     store.finish_step(unanswered).await.unwrap();
     let last = briefing(6, 1).await.unwrap().history;
     let silence = Exchange {
+        step_order: 5,
         user_input: "u5".into(),
         gpt_response: String::new(),
         output_tokens: None,
@@ -366,5 +370,11 @@ pub async fn text_with_nul_is_refused_and_nothing_of_it_is_kept(backend: &dyn Ba
     assert_eq!(refused(added.unwrap_err()), "body");
     assert_eq!(store.prompts().await.unwrap(), []);
     // A refusal spoils nothing for who comes next.
-    assert!(store.finish_step(finished(id, "끝")).await.unwrap());
+    assert!(
+        store
+            .finish_step(finished(id, "끝"))
+            .await
+            .unwrap()
+            .is_some()
+    );
 }

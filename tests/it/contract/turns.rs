@@ -50,7 +50,7 @@ pub async fn of_twenty_that_begin_at_once_one_starts(backend: &dyn Backend) {
         assert_eq!(steps.len(), usize::try_from(order).unwrap());
         assert_eq!(steps.last().unwrap().step_id, begins[winner].step_id);
         let finish = finished(begins[winner].step_id, "답");
-        assert!(store.finish_step(finish).await.unwrap());
+        assert!(store.finish_step(finish).await.unwrap().is_some());
     }
 }
 
@@ -148,15 +148,21 @@ pub async fn a_step_is_finished_once(backend: &dyn Backend) {
     let begin = words(me, session, "a");
     let id = begin.step_id;
     store.begin_step(begin).await.unwrap();
-    assert!(store.finish_step(finished(id, "처음")).await.unwrap());
+    assert!(
+        store
+            .finish_step(finished(id, "처음"))
+            .await
+            .unwrap()
+            .is_some()
+    );
     let first = store.step(me, id).await.unwrap();
     let mut second = finished(id, "둘째");
     second.status = StepStatus::Cancelled;
     second.model = None;
-    assert!(!store.finish_step(second).await.unwrap());
+    assert!(store.finish_step(second).await.unwrap().is_none());
     assert_eq!(store.step(me, id).await.unwrap(), first);
     let nobody = finished(StepId(Uuid::nil()), "x");
-    assert!(!store.finish_step(nobody).await.unwrap());
+    assert!(store.finish_step(nobody).await.unwrap().is_none());
 }
 
 pub async fn who_ran_a_turn_knows_its_end_better_than_who_took_it_for_dead(backend: &dyn Backend) {
@@ -173,13 +179,20 @@ pub async fn who_ran_a_turn_knows_its_end_better_than_who_took_it_for_dead(backe
             .finish_step(finished(id, "끝까지 한 말"))
             .await
             .unwrap()
+            .is_some()
     );
     let step = store.step(me, id).await.unwrap().unwrap();
     assert_eq!(
         (step.gpt_response.as_str(), step.status),
         ("끝까지 한 말", StepStatus::Complete)
     );
-    assert!(!store.finish_step(finished(id, "또")).await.unwrap());
+    assert!(
+        store
+            .finish_step(finished(id, "또"))
+            .await
+            .unwrap()
+            .is_none()
+    );
     turn(&*store, me, session, "d", "e").await;
 }
 
@@ -194,7 +207,7 @@ pub async fn of_twenty_that_finish_one_counts(backend: &dyn Backend) {
         .await
         .into_iter()
         .enumerate()
-        .filter_map(|(n, won)| won.unwrap().then_some(n))
+        .filter_map(|(n, won)| won.unwrap().map(|_| n))
         .collect();
     assert_eq!(won.len(), 1);
     let step = stores[1].step(me, id).await.unwrap().unwrap();
@@ -227,7 +240,7 @@ pub async fn every_end_is_kept_as_it_was(backend: &dyn Backend) {
             finish.output_tokens = None;
             let id = begin.step_id;
             store.begin_step(begin).await.unwrap();
-            assert!(store.finish_step(finish).await.unwrap());
+            assert!(store.finish_step(finish).await.unwrap().is_some());
             let step = store.step(me, id).await.unwrap().unwrap();
             assert_eq!((step.status, step.finish_reason), (status, reason));
             assert_eq!(
@@ -318,7 +331,13 @@ pub async fn a_second_process_sees_what_is_committed(backend: &dyn Backend) {
         assert_eq!(busy, Begun::Busy);
         let seen = reader.step(me, id).await.unwrap().unwrap();
         assert_eq!(seen.user_input, n.to_string());
-        assert!(reader.finish_step(finished(id, "답")).await.unwrap());
+        assert!(
+            reader
+                .finish_step(finished(id, "답"))
+                .await
+                .unwrap()
+                .is_some()
+        );
         let seen = writer.find_step(me, session, None).await.unwrap().unwrap();
         assert_eq!((seen.step_id, seen.status), (id, StepStatus::Complete));
     }
@@ -336,7 +355,13 @@ pub async fn two_processes_count_steps_together(backend: &dyn Backend) {
                 let id = begin.step_id;
                 match store.begin_step(begin).await.unwrap() {
                     Begun::Started { .. } => {
-                        assert!(store.finish_step(finished(id, "답")).await.unwrap());
+                        assert!(
+                            store
+                                .finish_step(finished(id, "답"))
+                                .await
+                                .unwrap()
+                                .is_some()
+                        );
                         return;
                     }
                     Begun::Busy => tokio::task::yield_now().await,

@@ -88,6 +88,7 @@ fn doors() -> Vec<Door> {
         known("POST", "/change-password", 422, 422)
             .with(|_| json!({"current_password": PASSWORD, "new_password": "short"})),
         known("GET", "/me", 200, 200),
+        known("GET", "/me/usage", 200, 200),
         known("GET", "/me/prompt", 404, 200),
         known("DELETE", "/me/prompt", 404, 204),
         known("PUT", "/me/prompt", 200, 200).with(|_| json!({"prompt": "반말로"})),

@@ -95,7 +95,13 @@ async fn no_statement_reads_a_whole_table() {
             .checkpoint_step(step_id, "음".into(), at(1))
             .await
             .unwrap();
-        assert!(store.finish_step(finished(step_id, "네")).await.unwrap());
+        assert!(
+            store
+                .finish_step(finished(step_id, "네"))
+                .await
+                .unwrap()
+                .is_some()
+        );
         let next = words(user_id, session_id, "말");
         store.begin_step(next.clone()).await.unwrap();
         assert!(store.forget_step(next.step_id).await.unwrap());

@@ -160,7 +160,10 @@ async fn a_servers_prompt_follows_the_words_language_or_the_configuration() {
 async fn what_does_not_fit_is_left_out_oldest_first_and_said() {
     let mut upstream = Upstream::start().await;
     let server = upstream
-        .server(|config| config.llm.context_tokens = 1500)
+        .server(|config| {
+            config.llm.context_tokens = 1500;
+            config.llm.summaries = false;
+        })
         .await;
     let jiwoo = server.person("jiwoo").await;
     let (mut talk, _) = jiwoo.connect(None).await;

@@ -26,7 +26,12 @@ fn stream() -> Vec<u8> {
 }
 
 async fn talk(upstream: &Upstream) -> (crate::support::Server, Person, Talk, SessionId) {
-    let server = upstream.server(|config| config.llm.history_steps = 1).await;
+    let server = upstream
+        .server(|config| {
+            config.llm.history_steps = 1;
+            config.limits.messages_a_minute = 0;
+        })
+        .await;
     let jiwoo = server.person("jiwoo").await;
     let (talk, session) = jiwoo.connect(None).await;
     (server, jiwoo, talk, session.session_id)

@@ -1,0 +1,76 @@
+//! How fast a person may speak.
+//!
+//! Owns [`Pace`]. Called by the turn before it begins, and by the sweep, which forgets those who have
+//! been silent. Invariants: a burst of a minute's messages is let through, then one for each that the
+//! minute allows; its time is monotonic, whatever the clock does; nobody is remembered for longer than
+//! it takes to be let through again.
+
+use crate::domain::{Error, ErrorCode, Result, UserId};
+use governor::clock::{Clock as _, MonotonicClock};
+use governor::state::keyed::DashMapStateStore;
+use governor::{Quota, RateLimiter};
+use std::num::NonZeroU32;
+
+/// Lets through what is within the pace of each person.
+pub(super) struct Pace(Option<Limiter>);
+
+type Limiter = RateLimiter<UserId, DashMapStateStore<UserId>, MonotonicClock>;
+
+impl Pace {
+    /// `messages` a minute and person; 0 for any number.
+    pub(super) fn new(messages: u32) -> Self {
+        let quota = NonZeroU32::new(messages).map(Quota::per_minute);
+        Self(
+            quota
+                .map(|quota| RateLimiter::new(quota, DashMapStateStore::default(), MonotonicClock)),
+        )
+    }
+
+    /// `too_many` when the person is over their pace, with the time to wait.
+    pub(super) fn admit(&self, user_id: UserId) -> Result<()> {
+        let Some(limiter) = &self.0 else {
+            return Ok(());
+        };
+        limiter.check_key(&user_id).map_err(|until| {
+            let wait = until.wait_time_from(MonotonicClock.now());
+            let seconds = u32::try_from(wait.as_secs()).unwrap_or(u32::MAX);
+            Error::new(
+                ErrorCode::TooMany,
+                "so many messages at once are not taken: wait a moment",
+            )
+            .retry_after(seconds.saturating_add(1))
+        })
+    }
+
+    /// Forgets those who would be let through as if they had never spoken.
+    pub(super) fn forget_the_silent(&self) {
+        if let Some(limiter) = &self.0 {
+            limiter.retain_recent();
+            limiter.shrink_to_fit();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_person_has_a_pace_of_their_own() {
+        let pace = Pace::new(2);
+        let person = |n| UserId(uuid::Uuid::from_u128(n));
+        assert!(pace.admit(person(1)).is_ok() && pace.admit(person(1)).is_ok());
+        let error = pace.admit(person(1)).unwrap_err();
+        assert_eq!(error.code(), ErrorCode::TooMany);
+        // Two a minute: the next one may come within half of it.
+        assert!((1..=31).contains(&error.retry_after_seconds().unwrap()));
+        assert!(pace.admit(person(2)).is_ok());
+        pace.forget_the_silent();
+        assert!(
+            pace.admit(person(1)).is_err(),
+            "who has just spoken is not forgotten"
+        );
+        let free = Pace::new(0);
+        assert!((0..1000).all(|_| free.admit(person(1)).is_ok()));
+    }
+}

@@ -18,6 +18,7 @@ use crate::store::{Bulletin, SchemaState, Store};
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use tokio_util::sync::CancellationToken;
 
 /// How far the clocks of a server and its database may be apart before it is said, in microseconds.
 /// Leases of turns are 15 s, and are compared by whoever sweeps.
@@ -38,6 +39,8 @@ pub(super) struct Opened {
     pub(super) bulletin: Option<Arc<dyn Bulletin>>,
     /// Held while the database is served by this process alone; `None` when others may serve it, too.
     pub(super) lock: Option<File>,
+    /// Fires when the process must end, for the database can no longer be trusted through it.
+    pub(super) unsynced: CancellationToken,
 }
 
 impl Backend {
@@ -67,6 +70,7 @@ impl Backend {
                     let lock = lock(&path)?;
                     let store = SqliteStore::open(&path, &SystemClock)?;
                     Ok(Opened {
+                        unsynced: store.unsynced(),
                         store: Arc::new(store),
                         bulletin: None,
                         lock: Some(lock),
@@ -89,6 +93,8 @@ impl Backend {
                     store: Arc::new(store),
                     bulletin: Some(PostgresBulletin::start(*connector)),
                     lock: None,
+                    // A PostgreSQL server ends by itself when its disk fails.
+                    unsynced: CancellationToken::new(),
                 })
             }
         }
@@ -118,6 +124,8 @@ impl Backend {
             store,
             bulletin: None,
             lock: None,
+            // A command does one thing, which fails, and ends.
+            unsynced: CancellationToken::new(),
         })
     }
 

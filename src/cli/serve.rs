@@ -1,7 +1,7 @@
 //! `deepme serve`.
 
 use super::backend::Backend;
-use super::{Global, Result, note, wiring};
+use super::{CliError, Global, Result, note, wiring};
 use crate::config::Config;
 use crate::domain::{Error, ErrorCode};
 use crate::http;
@@ -17,6 +17,10 @@ pub(super) const HELP: &str = "Examples:
   OPENAI_API_KEY=sk-… deepme serve              with OpenAI
   OPENAI_BASE_URL=http://127.0.0.1:11434/v1 OPENAI_MODEL=gemma3:12b deepme serve
   deepme serve --listen 127.0.0.1:9000";
+
+/// Why a server ends whose disk fails.
+const UNSYNCED: &str = "the disk did not confirm a commit (fsync failed): ending at once; nothing of it was \
+                        acknowledged, and the next start reads what is really there";
 
 /// Options of `serve`.
 #[derive(Debug, Args)]
@@ -56,6 +60,7 @@ pub(super) struct Server {
     pub(super) greeting: String,
     listener: TcpListener,
     _lock: Option<std::fs::File>,
+    unsynced: CancellationToken,
 }
 
 impl Server {
@@ -91,16 +96,21 @@ impl Server {
             greeting,
             listener,
             _lock: opened.lock,
+            unsynced: opened.unsynced,
         })
     }
 
-    /// Serves until `stop` fires and the drain is over.
+    /// Serves until `stop` fires and the drain is over, or until the disk fails: then there is nothing
+    /// to drain, for nothing more can be stored.
     pub(super) async fn run(self, stop: CancellationToken) -> Result {
         let app = Arc::clone(&self.app);
         let tending = tokio::spawn(async move { tokio::join!(app.sweep(), app.heed()) });
-        let outcome = http::serve(self.app, self.listener, stop).await;
+        let outcome = tokio::select! {
+            outcome = http::serve(self.app, self.listener, stop) => outcome.map_err(Into::into),
+            () = self.unsynced.cancelled() => Err(CliError::Failed(UNSYNCED.to_owned())),
+        };
         tending.abort();
-        Ok(outcome?)
+        outcome
     }
 }
 

@@ -53,7 +53,7 @@ async fn refused(cases: &[(String, &str, Option<&str>)]) {
 }
 
 #[tokio::test]
-async fn what_is_no_frame() {
+async fn fault_21_what_is_no_frame() {
     let deep = |open: &str, close: &str| open.repeat(10_000) + &close.repeat(10_000);
     let cases: Vec<(String, &str, Option<&str>)> = [
         String::new(),
@@ -168,7 +168,7 @@ fn frame(payload: &[u8], kind: Data, last: bool) -> Message {
 }
 
 #[tokio::test]
-async fn a_message_may_come_in_fragments_that_cut_a_character() {
+async fn fault_28_a_message_may_come_in_fragments_that_cut_a_character() {
     let server = Server::start().await;
     let jiwoo = server.person("jiwoo").await;
     let (mut talk, session) = jiwoo.connect(None).await;
@@ -213,13 +213,13 @@ async fn closed_with(code: u16, bad: Vec<Message>, error: Option<&str>) {
 }
 
 #[tokio::test]
-async fn a_binary_message_is_refused_with_1003() {
+async fn fault_21_a_binary_message_is_refused_with_1003() {
     let binary = Message::binary(r#"{"user_input":"a"}"#.as_bytes().to_vec());
     closed_with(1003, vec![binary], Some("bad_frame")).await;
 }
 
 #[tokio::test]
-async fn text_that_is_not_utf_8_is_refused_with_1007() {
+async fn fault_28_text_that_is_not_utf_8_is_refused_with_1007() {
     let payloads: [&[u8]; 4] = [
         b"{\"user_input\":\"\xff\"}",
         b"{\"user_input\":\"\xc0\x80\"}",
@@ -238,13 +238,13 @@ async fn text_that_is_not_utf_8_is_refused_with_1007() {
 }
 
 #[tokio::test]
-async fn a_broken_frame_is_refused_with_1002() {
+async fn fault_28_a_broken_frame_is_refused_with_1002() {
     closed_with(1002, vec![frame(b"x", Data::Continue, true)], None).await;
     closed_with(1002, vec![frame(b"x", Data::Reserved(3), true)], None).await;
 }
 
 #[tokio::test]
-async fn a_message_of_a_mebibyte_is_refused_with_1009_and_the_client_sees_why() {
+async fn fault_21_a_message_of_a_mebibyte_is_refused_with_1009_and_the_client_sees_why() {
     let server = Server::start().await;
     let jiwoo = server.person("jiwoo").await;
     let (mut bystander, _) = jiwoo.connect(None).await;

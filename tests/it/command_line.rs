@@ -66,7 +66,7 @@ impl Machine {
         path
     }
 
-    fn prepare(&self, command: &mut Command) {
+    pub fn prepare(&self, command: &mut Command) {
         command
             .current_dir(self.0.path())
             .env_clear()
@@ -94,7 +94,20 @@ impl Machine {
 
     /// Starts a server on a port of its own and waits until it says where.
     pub fn serve(&self, args: &[&str], env: &[(&str, &str)]) -> Serving {
-        let mut command = Command::new(binary());
+        self.serve_under(&[], args, env)
+    }
+
+    /// The same under a program that becomes the server when it has prepared something.
+    pub fn serve_under(&self, wrapper: &[&str], args: &[&str], env: &[(&str, &str)]) -> Serving {
+        let program = binary();
+        let mut command = match wrapper {
+            [] => Command::new(program),
+            [wrapper, its @ ..] => {
+                let mut command = Command::new(wrapper);
+                command.args(its).arg(program);
+                command
+            }
+        };
         self.prepare(&mut command);
         let mut child = command
             .args(["serve", "--listen", "127.0.0.1:0"])
@@ -193,11 +206,25 @@ impl Serving {
         .unwrap()
     }
 
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// SIGTERM; everything it said on stderr, its stdout and its exit code.
-    pub fn stop(mut self) -> Outcome {
-        let id = self.child.id().to_string();
+    pub fn stop(self) -> Outcome {
+        self.terminate();
+        self.ended()
+    }
+
+    /// SIGTERM.
+    pub fn terminate(&self) {
+        let id = self.id().to_string();
         let sent = Command::new("kill").args(["-TERM", &id]).status().unwrap();
         assert!(sent.success());
+    }
+
+    /// Waits for the end; what it said and its exit code.
+    pub fn ended(mut self) -> Outcome {
         // Its stderr ends with it.
         while let Ok(line) = self.lines.recv_timeout(Duration::from_mins(1)) {
             self.log.push(line);

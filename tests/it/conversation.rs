@@ -126,7 +126,7 @@ async fn the_seeds_own_client_is_served() {
 }
 
 #[tokio::test]
-async fn a_dropped_socket_does_not_lose_the_turn() {
+async fn fault_01_a_dropped_socket_does_not_lose_the_turn() {
     let server = Server::start().await;
     let jiwoo = server.person("jiwoo").await;
     let gate = Gate::default();
@@ -226,7 +226,7 @@ async fn an_answer_that_is_cut_is_kept_and_said_to_be_cut() {
 }
 
 #[tokio::test]
-async fn the_same_message_is_never_answered_twice() {
+async fn fault_19_the_same_message_is_never_answered_twice() {
     let server = Server::start().await;
     let jiwoo = server.person("jiwoo").await;
     let gate = Gate::default();
@@ -305,7 +305,7 @@ async fn generate_answers_the_whole_step() {
 }
 
 #[tokio::test]
-async fn a_drain_lets_the_turn_finish_and_says_goodbye() {
+async fn fault_17_a_drain_lets_the_turn_finish_and_says_goodbye() {
     let server = Server::start().await;
     let jiwoo = server.person("jiwoo").await;
     let gate = Gate::default();
@@ -326,7 +326,7 @@ async fn a_drain_lets_the_turn_finish_and_says_goodbye() {
 }
 
 #[tokio::test]
-async fn what_a_dead_process_left_is_closed_at_the_start() {
+async fn fault_15_what_a_dead_process_left_is_closed_at_the_start() {
     let dir = std::sync::Arc::new(tempfile::tempdir().unwrap());
     let server = Server::on(
         std::sync::Arc::clone(&dir),

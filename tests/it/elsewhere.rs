@@ -243,7 +243,7 @@ async fn a_dead_servers_turn_ends_with_its_lease_for_whoever_waits_for_it() {
 }
 
 #[tokio::test]
-async fn a_changed_password_closes_sockets_on_every_server() {
+async fn fault_23_a_changed_password_closes_sockets_on_every_server() {
     let pair = Pair::start().await;
     let (jiwoo, _phone, mut tablet, _) = met(&pair).await;
     jiwoo

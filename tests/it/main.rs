@@ -16,6 +16,7 @@
 )]
 
 mod cluster;
+mod proxy;
 mod raw;
 mod support;
 mod talkers;
@@ -29,6 +30,7 @@ mod conversation;
 mod copy;
 mod doors;
 mod elsewhere;
+mod faults;
 mod house;
 mod limits;
 mod lists;

@@ -176,7 +176,7 @@ async fn begun_and_dropped(server: &Server, jiwoo: &Person, session: SessionId) 
 }
 
 #[tokio::test]
-async fn fault_1_who_hangs_up_right_after_the_words_are_stored_is_still_answered() {
+async fn fault_01_who_hangs_up_right_after_the_words_are_stored_is_still_answered() {
     let server = Server::start().await;
     let jiwoo = server.person("jiwoo").await;
     let fresh = CreateSessionRequest::default();

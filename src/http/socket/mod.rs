@@ -60,6 +60,8 @@ pub(super) struct Socket {
     settled_at: Option<Instant>,
     heard: Instant,
     pace: Pace,
+    /// When the peer has been silent for too long; set once that is nearer than the next ping.
+    silent_at: Option<Instant>,
 }
 
 /// How fast one peer may send frames of any kind.
@@ -103,6 +105,7 @@ impl Socket {
             settled_at: None,
             heard: Instant::now(),
             pace: RateLimiter::direct(Quota::per_minute(FRAMES_A_MINUTE)),
+            silent_at: None,
         }
     }
 
@@ -225,6 +228,7 @@ impl Socket {
                     self.app.look_again(self.peer.subject.user_id);
                     self.check_standing().await?;
                 }
+                () = passed(self.silent_at) => self.check_silence(period)?,
                 _ = ping.tick() => Box::pin(self.tick(period)).await?,
                 () = draining.cancelled(), if !told_draining => {}
             }
@@ -284,11 +288,20 @@ impl Socket {
         }
     }
 
-    /// Time to see whether the peer is still there and still may be.
-    async fn tick(&mut self, period: Duration) -> Step {
-        if self.heard.elapsed() >= period * 2 {
+    /// A peer is over once it was silent for two periods. Pings alone would find that out up to a
+    /// period later, for a pong comes just after its ping.
+    fn check_silence(&mut self, period: Duration) -> Step {
+        let (now, silent_at) = (Instant::now(), self.heard + period * 2);
+        if silent_at <= now {
             return Err(Over::Close(close::IDLE, "nothing was heard for too long"));
         }
+        self.silent_at = (silent_at <= now + period).then_some(silent_at);
+        Ok(())
+    }
+
+    /// Time to see whether the peer is still there and still may be.
+    async fn tick(&mut self, period: Duration) -> Step {
+        self.check_silence(period)?;
         self.check_standing().await?;
         self.feed_message(Message::Ping(Vec::new().into())).await?;
         self.flush().await

@@ -25,6 +25,7 @@ use futures_util::future::BoxFuture;
 use rusqlite::{Connection, OpenFlags};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
+use tokio_util::sync::CancellationToken;
 
 /// How long a connection waits for another process's lock (a CLI command beside the server).
 const BUSY: Duration = Duration::from_millis(2500);
@@ -56,6 +57,13 @@ impl SqliteStore {
         Ok(Self {
             workers: worker::Workers::start(writer, readers)?,
         })
+    }
+
+    /// Fires when the disk did not confirm a commit (a failed `fsync`). Nothing was acknowledged by it
+    /// and nothing is answered any more: what the kernel still holds of the file is not known, so the
+    /// process must end, and the next one reads what is really there.
+    pub fn unsynced(&self) -> CancellationToken {
+        self.workers.unsynced()
     }
 
     /// What the schema of the file at `path` is, without changing it.

@@ -3,7 +3,8 @@
 //! Owns one writer and a few readers, each a thread with its own connection and a bounded queue.
 //! Called by [`super::SqliteStore`] only. Invariants: no runtime worker ever waits on SQLite; each
 //! job is atomic by itself (a savepoint); jobs that wait together share one commit, and none of
-//! them is answered before that commit is on disk.
+//! them is answered before that commit is on disk; after a sync that failed nothing is answered
+//! any more.
 
 use crate::domain::{Error, ErrorCode, Result};
 use rusqlite::{Connection, TransactionBehavior};
@@ -12,6 +13,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
+use tokio_util::sync::CancellationToken;
 
 /// Jobs that may wait for a thread; one more is refused with `overloaded`.
 const QUEUE: usize = 4096;
@@ -31,13 +33,16 @@ pub(super) struct Workers {
     writer: mpsc::Sender<WriteJob>,
     readers: Arc<[mpsc::Sender<ReadJob>]>,
     next_reader: Arc<AtomicUsize>,
+    unsynced: CancellationToken,
 }
 
 impl Workers {
     /// Starts a thread for each connection.
     pub(super) fn start(writer: Connection, readers: Vec<Connection>) -> Result<Self> {
         let (writer_queue, jobs) = mpsc::channel(QUEUE);
-        spawn("db-writer", move || write_loop(writer, jobs))?;
+        let unsynced = CancellationToken::new();
+        let told = unsynced.clone();
+        spawn("db-writer", move || write_loop(writer, jobs, &told))?;
         let readers = readers
             .into_iter()
             .enumerate()
@@ -53,7 +58,13 @@ impl Workers {
             writer: writer_queue,
             readers,
             next_reader: Arc::default(),
+            unsynced,
         })
+    }
+
+    /// Fires when a sync has failed; see [`super::SqliteStore::unsynced`].
+    pub(super) fn unsynced(&self) -> CancellationToken {
+        self.unsynced.clone()
     }
 
     /// Runs `job` in a transaction; its result counts once it is committed.
@@ -62,12 +73,17 @@ impl Workers {
         job: impl FnOnce(&Connection) -> Result<T> + Send + 'static,
     ) -> Result<T> {
         let (answer, result) = oneshot::channel();
+        let unsynced = self.unsynced.clone();
         let run: WriteJob = Box::new(move |connection| {
             if answer.is_closed() {
                 // The caller gave up: what it asked for must not happen behind its back.
                 return None;
             }
             let outcome = in_savepoint(connection, job);
+            // A group that outgrows the page cache is written, and may be synced, before its commit.
+            if outcome.as_ref().is_err_and(|error| sync_failed(error)) {
+                unsynced.cancel();
+            }
             Some(Box::new(move |committed| {
                 let outcome = if committed {
                     outcome
@@ -87,6 +103,9 @@ impl Workers {
         &self,
         job: impl FnOnce(&Connection) -> Result<T> + Send + 'static,
     ) -> Result<T> {
+        if self.unsynced.is_cancelled() {
+            return Err(ended());
+        }
         let (answer, result) = oneshot::channel();
         let run: ReadJob = Box::new(move |connection| {
             if !answer.is_closed() {
@@ -114,7 +133,7 @@ fn spawn(name: &str, body: impl FnOnce() + Send + 'static) -> Result<()> {
 async fn wait<T>(result: oneshot::Receiver<Result<T>>) -> Result<T> {
     match tokio::time::timeout(DEADLINE, result).await {
         Ok(Ok(outcome)) => outcome,
-        Ok(Err(_)) => Err(Error::unavailable("the database thread has ended")),
+        Ok(Err(_)) => Err(ended()),
         Err(_) => Err(Error::unavailable("the database did not answer in time")),
     }
 }
@@ -126,25 +145,58 @@ fn queue_error<T>(error: mpsc::error::TrySendError<T>) -> Error {
             "the server has too much to store at the moment",
         )
         .retry_after(2),
-        mpsc::error::TrySendError::Closed(_) => Error::unavailable("the database thread has ended"),
+        mpsc::error::TrySendError::Closed(_) => ended(),
     }
+}
+
+fn ended() -> Error {
+    Error::unavailable("the database thread has ended")
 }
 
 fn lost_commit() -> Error {
     Error::unavailable("the transaction could not be committed")
 }
 
-fn write_loop(mut connection: Connection, mut jobs: mpsc::Receiver<WriteJob>) {
+/// Writes until nobody can ask any more, or until a sync fails: what was waiting then is refused by
+/// the queue that ends here.
+fn write_loop(
+    mut connection: Connection,
+    mut jobs: mpsc::Receiver<WriteJob>,
+    unsynced: &CancellationToken,
+) {
     while let Some(first) = jobs.blocking_recv() {
         let mut replies = Vec::new();
         let committed = commit_group(&mut connection, first, &mut jobs, &mut replies);
         if let Err(error) = &committed {
             tracing::error!(%error, jobs = replies.len(), "commit failed");
+            if sync_failed(error) {
+                unsynced.cancel();
+            }
         }
+        let lost = unsynced.is_cancelled();
         for reply in replies {
-            reply(committed.is_ok());
+            reply(committed.is_ok() && !lost);
+        }
+        if lost {
+            return;
         }
     }
+}
+
+/// Whether this is, or comes from, a sync that failed. The kernel may have dropped the pages and marked
+/// them clean: the next sync would succeed without them, and an acknowledgement after it would be a
+/// lie. A sync that fails in a checkpoint is none of these: SQLite keeps the log and copies all of it
+/// again.
+fn sync_failed(error: &(dyn std::error::Error + 'static)) -> bool {
+    use rusqlite::ffi::{SQLITE_IOERR_DIR_FSYNC, SQLITE_IOERR_FSYNC};
+    std::iter::successors(Some(error), |error| error.source())
+        .filter_map(|error| error.downcast_ref::<rusqlite::Error>()?.sqlite_error())
+        .any(|error| {
+            matches!(
+                error.extended_code,
+                SQLITE_IOERR_FSYNC | SQLITE_IOERR_DIR_FSYNC
+            )
+        })
 }
 
 fn commit_group(

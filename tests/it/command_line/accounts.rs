@@ -127,7 +127,7 @@ fn the_schema_is_shown_and_brought_up() {
 }
 
 #[test]
-fn a_newer_schema_is_refused_by_every_command_and_not_touched() {
+fn fault_24_a_newer_schema_is_refused_by_every_command_and_not_touched() {
     let machine = Machine::new();
     machine.add_user("jiwoo");
     let database = machine.path("data/deepme.db");

@@ -161,7 +161,7 @@ async fn a_user_id_must_be_ones_own_or_absent() {
 }
 
 #[tokio::test]
-async fn closing_is_answered_with_closing() {
+async fn fault_28_closing_is_answered_with_closing() {
     let server = Server::start().await;
     let jiwoo = server.person("jiwoo").await;
     let header = format!("Bearer {}", jiwoo.token);

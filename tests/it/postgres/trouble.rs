@@ -92,7 +92,7 @@ async fn of_connections_that_are_killed_at_work_nothing_is_lost_or_done_twice() 
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn words_whose_connection_is_taken_away_on_the_way_are_stored_once() {
+async fn fault_12_words_whose_connection_is_taken_away_on_the_way_are_stored_once() {
     let url = cluster().database().await;
     let (store, _) = postgres(&url).await;
     let (user_id, session_id) = talk(&store, 1).await;
@@ -131,7 +131,7 @@ async fn words_whose_connection_is_taken_away_on_the_way_are_stored_once() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn who_waits_for_a_lock_is_told_in_time_and_served_once_it_is_gone() {
+async fn fault_11_who_waits_for_a_lock_is_told_in_time_and_served_once_it_is_gone() {
     let url = cluster().database().await;
     let mut settings = settings(&url);
     settings.answer_seconds = 1;

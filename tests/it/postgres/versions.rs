@@ -64,7 +64,7 @@ async fn a_migration_may_take_longer_than_an_answer() {
 }
 
 #[tokio::test]
-async fn a_migration_that_fails_leaves_the_old_schema() {
+async fn fault_24_a_migration_that_fails_leaves_the_old_schema() {
     let url = cluster().database().await;
     let (store, _) = postgres(&url).await;
     let (user_id, session_id) = talk(&store, 1).await;
@@ -90,7 +90,7 @@ async fn a_migration_that_fails_leaves_the_old_schema() {
 }
 
 #[tokio::test]
-async fn a_schema_from_the_future_is_refused_and_not_touched() {
+async fn fault_24_a_schema_from_the_future_is_refused_and_not_touched() {
     let url = cluster().database().await;
     let (store, _) = postgres(&url).await;
     let longer = and_then("CREATE TABLE next (x bigint)");

@@ -93,7 +93,7 @@ fn refusals() -> Vec<(&'static str, Reply)> {
 }
 
 #[tokio::test]
-async fn an_upstream_that_says_nothing_is_an_error_and_the_words_are_kept() {
+async fn fault_05_an_upstream_that_says_nothing_is_an_error_and_the_words_are_kept() {
     let mut upstream = Upstream::start().await;
     let server = upstream.server(|_| ()).await;
     let jiwoo = server.person("jiwoo").await;
@@ -165,7 +165,7 @@ async fn an_upstream_that_says_nothing_gives_way_to_the_next_model() {
 }
 
 #[tokio::test]
-async fn nobody_listens_at_the_upstreams_address() {
+async fn fault_05_nobody_listens_at_the_upstreams_address() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     drop(listener);
@@ -182,7 +182,7 @@ async fn nobody_listens_at_the_upstreams_address() {
 
 /// After the first token there is no other model and no success.
 #[tokio::test]
-async fn an_answer_that_is_cut_is_kept_and_not_called_complete() {
+async fn fault_08_an_answer_that_is_cut_is_kept_and_not_called_complete() {
     let upstream = Upstream::start().await;
     let second = Arc::new(Scripted::default());
     let models = vec![
@@ -255,7 +255,7 @@ async fn an_answer_that_is_cut_is_kept_and_not_called_complete() {
 }
 
 #[tokio::test]
-async fn endless_output_is_cut_at_the_cap_and_the_upstream_is_hung_up_on() {
+async fn fault_09_endless_output_is_cut_at_the_cap_and_the_upstream_is_hung_up_on() {
     let mut upstream = Upstream::start().await;
     let server = upstream
         .server(|config| config.llm.max_output_bytes = 10_000)
@@ -312,7 +312,7 @@ async fn impatient(upstream: &Upstream, first: u64, idle: u64) -> (Server, Talk)
 }
 
 #[tokio::test]
-async fn fault_6_a_stall_before_the_first_token() {
+async fn fault_06_a_stall_before_the_first_token() {
     let mut upstream = Upstream::start().await;
     let (_server, mut talk) = impatient(&upstream, 1, 20).await;
     for reply in [
@@ -329,7 +329,7 @@ async fn fault_6_a_stall_before_the_first_token() {
 }
 
 #[tokio::test]
-async fn fault_6_a_stall_between_two_tokens() {
+async fn fault_06_a_stall_between_two_tokens() {
     let mut upstream = Upstream::start().await;
     let (_server, mut talk) = impatient(&upstream, 20, 1).await;
     upstream.reply(Reply::Stall(vec![says("반쯤")]));

@@ -38,7 +38,7 @@ async fn talk(upstream: &Upstream) -> (crate::support::Server, Person, Talk, Ses
 }
 
 #[tokio::test]
-async fn an_answer_cut_at_every_byte_is_the_same_answer() {
+async fn fault_07_an_answer_cut_at_every_byte_is_the_same_answer() {
     let upstream = Upstream::start().await;
     let (_server, jiwoo, mut talk, session) = talk(&upstream).await;
     let stream = stream();
@@ -68,7 +68,7 @@ async fn an_answer_cut_at_every_byte_is_the_same_answer() {
 
 /// Where the connection breaks instead, what came before is kept, whole characters only.
 #[tokio::test]
-async fn an_answer_that_breaks_at_every_byte_keeps_a_whole_beginning() {
+async fn fault_08_an_answer_that_breaks_at_every_byte_keeps_a_whole_beginning() {
     let upstream = Upstream::start().await;
     let (_server, jiwoo, mut talk, session) = talk(&upstream).await;
     let stream = stream();
@@ -92,7 +92,7 @@ async fn an_answer_that_breaks_at_every_byte_keeps_a_whole_beginning() {
 }
 
 #[tokio::test]
-async fn streams_as_real_servers_send_them() {
+async fn fault_07_streams_as_real_servers_send_them() {
     let upstream = Upstream::start().await;
     let (_server, _jiwoo, mut talk, _) = talk(&upstream).await;
     let json = |json: &str| event(json);

@@ -141,14 +141,19 @@ impl Socket {
     pub(super) async fn user_input(&mut self, session_id: SessionId, message: UserMessage) -> Step {
         let assessment = self.app.assess(&message.user_input);
         let safety = self.app.safety(&message.user_input, &assessment);
-        if let Err(over) = self.check_standing().await {
-            if let Some(safety) = safety {
-                self.send(ServerFrame::Safety { safety }).await?;
+        let unsure = match self.standing().await {
+            Ok(unsure) => unsure,
+            Err(over) => {
+                if let Some(safety) = safety {
+                    self.send(ServerFrame::Safety { safety }).await?;
+                }
+                return Err(over);
             }
-            return Err(over);
-        }
+        };
         let received = message.received;
-        let said = match self.parse(session_id, message, assessment) {
+        let parsed = self.parse(session_id, message, assessment);
+        // A database that was waited for once is not waited for again.
+        let said = match unsure.map_or(parsed, Err) {
             Ok(_) if self.ended => Err((Some(false), session_ended())),
             Ok(say) => self
                 .app

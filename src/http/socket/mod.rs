@@ -10,7 +10,7 @@ mod write;
 use super::linger::Linger;
 use super::problem;
 use crate::auth::token::Subject;
-use crate::domain::{ErrorCode, SessionId, StepId, Timestamp};
+use crate::domain::{Error, ErrorCode, SessionId, StepId, Timestamp};
 use crate::service::App;
 use crate::service::account::Revoked;
 use crate::service::live::{Cursor, LiveTurn, Next, Subscription};
@@ -309,6 +309,11 @@ impl Socket {
 
     /// Whether the peer's token still holds. An expired one ends only sockets that know how to renew.
     async fn check_standing(&mut self) -> Step {
+        self.standing().await.map(drop)
+    }
+
+    /// The same; the error of a database that did not say.
+    async fn standing(&mut self) -> Step<Option<Error>> {
         let expired = self.peer.every_frame && self.app.now() >= self.expires_at;
         let standing = self.app.check_standing(self.peer.subject).await;
         match standing {
@@ -321,7 +326,7 @@ impl Socket {
                 close::UNAUTHENTICATED,
                 "the access token has expired",
             )),
-            _ => Ok(()),
+            standing => Ok(standing.err()),
         }
     }
 }

@@ -9,7 +9,8 @@ use super::connector::Connector;
 use crate::config;
 use crate::domain::{Error, ErrorCode, Result};
 use deadpool_postgres::{
-    Manager, ManagerConfig, Object, Pool, PoolError, RecyclingMethod, Runtime, Timeouts,
+    Manager, ManagerConfig, Object, Pool, PoolError, RecyclingMethod, Runtime, TimeoutType,
+    Timeouts,
 };
 use std::fmt;
 use std::hash::{BuildHasher as _, Hasher as _};
@@ -157,9 +158,12 @@ impl Attempts<'_> {
                 create: Some(left.min(self.connections.connect)),
                 recycle: Some(left),
             };
-            match self.connections.pool.timeout_get(&timeouts).await {
-                Ok(connection) => return Ok(connection),
-                Err(error) => {
+            // Who has waited for a place among the connections has less time left to open one.
+            let getting = self.connections.pool.timeout_get(&timeouts);
+            match tokio::time::timeout_at(self.until, getting).await {
+                Err(_) => return Err(unreachable(PoolError::Timeout(TimeoutType::Create))),
+                Ok(Ok(connection)) => return Ok(connection),
+                Ok(Err(error)) => {
                     let passing = matches!(&error, PoolError::Backend(e) if may_pass(e));
                     self.tried += 1;
                     if !passing || !self.pause(Duration::from_millis(100)).await {

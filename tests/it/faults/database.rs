@@ -94,7 +94,8 @@ impl Place {
             let asked = Instant::now();
             talk.input("들어줘").await;
             let error = talk.error().await;
-            assert_eq!((error.code.as_str(), error.stored), ("unavailable", None));
+            assert_eq!(error.code, "unavailable");
+            assert_ne!(error.stored, Some(true));
             assert!(error.retry_after.is_some());
             (answers, asked.elapsed())
         };
@@ -112,7 +113,7 @@ impl Place {
                 }
             }
         };
-        let mut longest = took;
+        let mut longest = Duration::ZERO;
         for (answer, took) in answers {
             assert_eq!(answer.problem().status, 503);
             assert!(answer.header("retry-after").is_some());
@@ -123,7 +124,7 @@ impl Place {
         measured(&format!(
             "refused after {longest:?} ({took:?} on the socket); /health/live at most {usual:?}, nine times of ten"
         ));
-        assert!(longest < IN_TIME, "{longest:?}");
+        assert!(longest < IN_TIME && took < IN_TIME, "{longest:?} {took:?}");
         assert!(usual < Duration::from_millis(100), "{usual:?}");
     }
 }

@@ -409,3 +409,37 @@ async fn a_message_that_is_stored_is_found_when_nothing_new_is_taken() {
         ("overloaded", Some(false))
     );
 }
+
+/// Whoever asks by REST while the turn runs sees how it stands.
+#[tokio::test]
+async fn a_running_step_is_shown_as_it_stands() {
+    let server = Server::start().await;
+    let jiwoo = server.person("jiwoo").await;
+    let (mut talk, session) = jiwoo.connect(None).await;
+    let gate = Gate::default();
+    server.script(held("그랬", &gate, "군요."));
+    talk.input("들어줘").await;
+    talk.text("그랬").await;
+    let step = async || {
+        let mut steps = jiwoo.client.steps(session.session_id).await.unwrap();
+        assert_eq!(steps.len(), 1);
+        steps.remove(0)
+    };
+    // What there is of the answer is stored within a second.
+    while step().await.gpt_response.is_empty() {
+        tokio::task::yield_now().await;
+    }
+    let running = step().await;
+    assert_eq!(
+        (running.status, running.gpt_response.as_str()),
+        (StepStatus::Pending, "그랬")
+    );
+    assert_eq!(running.user_input, "들어줘");
+    gate.open();
+    talk.turn().await.done();
+    let ended = step().await;
+    assert_eq!(
+        (ended.status, ended.gpt_response.as_str()),
+        (StepStatus::Complete, "그랬군요.")
+    );
+}

@@ -53,7 +53,7 @@ async fn fault_22_without_descriptors_accepting_pauses_and_recovers() {
 async fn fault_22_idle_sockets_cost_little() {
     let sockets = std::env::var("DEEPME_TEST_IDLE").map_or(500, |n| n.parse().unwrap());
     let machine = Machine::new();
-    let server = machine.serve(&[], &[]);
+    let server = machine.serve(&[], &[("DEEPME_LIMITS__SOCKETS_A_USER", "0")]);
     let jiwoo = person_at(server.address, "jiwoo").await;
     let mut idle = Vec::new();
     // The first ones pay for what is shared.

@@ -36,6 +36,8 @@ async fn fault_02_who_stops_reading_is_closed_and_delays_nobody() {
     let server = Server::with(|config| {
         config.server.slow_client_seconds = 1;
         config.llm.max_output_bytes = LONGEST;
+        config.llm.summaries = false;
+        config.limits.tokens_a_day = 0;
     })
     .await;
     let jiwoo = server.person("jiwoo").await;

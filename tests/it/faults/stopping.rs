@@ -44,7 +44,12 @@ async fn to_the_end(talk: &mut Talk) -> Heard {
 async fn fault_17_a_hundred_streams_finish_before_the_process_ends() {
     let machine = Machine::new();
     let model = slow_model(20, Duration::from_millis(150)).await;
-    let server = machine.serve(&[], &[("OPENAI_BASE_URL", &model)]);
+    let env = [
+        ("OPENAI_BASE_URL", model.as_str()),
+        ("DEEPME_LIMITS__SOCKETS_A_USER", "0"),
+        ("DEEPME_LIMITS__MESSAGES_A_MINUTE", "0"),
+    ];
+    let server = machine.serve(&[], &env);
     let jiwoo = person_at(server.address, "jiwoo").await;
     let address = server.address;
     let mut talks = join_all((0..STREAMS).map(async |_| {

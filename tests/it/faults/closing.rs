@@ -22,7 +22,7 @@ fn frame(head: u8, payload: &[u8]) -> Vec<u8> {
     match u16::try_from(payload.len()).unwrap() {
         short @ ..126 => bytes.push(LAST | u8::try_from(short).unwrap()),
         long => {
-            bytes.push(LAST | 126);
+            bytes.push(LAST | 0x7e);
             bytes.extend(long.to_be_bytes());
         }
     }

@@ -55,6 +55,10 @@ async fn fault_22_idle_sockets_cost_little() {
     let machine = Machine::new();
     let server = machine.serve(&[], &[("DEEPME_LIMITS__SOCKETS_A_USER", "0")]);
     let jiwoo = person_at(server.address, "jiwoo").await;
+    // The rules of safety are compiled by then, which takes memory for a moment.
+    let (mut talk, _) = on(&jiwoo, None).await;
+    talk.input("안녕").await;
+    talk.turn().await.done();
     let mut idle = Vec::new();
     // The first ones pay for what is shared.
     while idle.len() < 200 {

@@ -12,6 +12,7 @@ use std::fmt::Write as _;
 use std::io::Write as _;
 use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
 use std::path::Path;
+use zeroize::Zeroizing;
 
 /// Shortest key in bytes (RFC 7518 §3.2: as long as the hash).
 const KEY_BYTES: usize = 32;
@@ -20,9 +21,10 @@ const KEY_BYTES: usize = 32;
 pub struct Keys(Vec<Key>);
 
 /// One key.
+#[derive(Clone)]
 pub(super) struct Key {
     pub(super) kid: String,
-    pub(super) secret: Vec<u8>,
+    pub(super) secret: Zeroizing<Vec<u8>>,
 }
 
 impl Keys {
@@ -36,7 +38,7 @@ impl Keys {
 
     /// Reads the file; `None` when there is none.
     pub fn load(path: &Path) -> Result<Option<Self>> {
-        match std::fs::read_to_string(path) {
+        match std::fs::read_to_string(path).map(Zeroizing::new) {
             Ok(text) => {
                 check_mode(path)?;
                 let keys = Self::parse(&text).map_err(|e| {
@@ -72,7 +74,7 @@ impl Keys {
 
     /// One fresh key that is stored nowhere.
     pub fn generate(random: &dyn Random) -> Result<Self> {
-        let mut secret = vec![0; KEY_BYTES];
+        let mut secret = Zeroizing::new(vec![0; KEY_BYTES]);
         random.fill(&mut secret)?;
         Ok(Self(vec![Key {
             kid: kid_of(&secret),
@@ -82,39 +84,58 @@ impl Keys {
 
     fn create(path: &Path, random: &dyn Random) -> Result<Self> {
         let keys = Self::generate(random)?;
-        let mut text = String::new();
-        for key in &keys.0 {
-            let _ = writeln!(text, "{} {}", key.kid, hex(&key.secret));
-        }
-        // Written beside (mode 0600) and put in place whole: a crash leaves no half of a key, and of
-        // two processes that start at once both use the one that was first.
         let cannot = |e| file_error("write", path, e);
-        let directory = path
-            .parent()
-            .filter(|d| !d.as_os_str().is_empty())
-            .unwrap_or(Path::new("."));
         std::fs::DirBuilder::new()
             .recursive(true)
             .mode(0o700)
-            .create(directory)
+            .create(directory_of(path))
             .map_err(cannot)?;
-        let mut file = tempfile::NamedTempFile::new_in(directory).map_err(cannot)?;
-        file.write_all(text.as_bytes()).map_err(cannot)?;
-        file.as_file().sync_all().map_err(cannot)?;
-        match file.persist_noclobber(path) {
+        // Of two processes that start at once both use the one that was first.
+        match keys.beside(path)?.persist_noclobber(path) {
             Ok(_) => {}
             Err(error) if error.error.kind() == std::io::ErrorKind::AlreadyExists => {
                 return Self::load_or_create(path, random);
             }
             Err(error) => return Err(cannot(error.error)),
         }
-        std::fs::File::open(directory)
-            .and_then(|d| d.sync_all())
-            .map_err(cannot)?;
+        sync_directory(path)?;
         Ok(keys)
     }
 
-    fn parse(text: &str) -> Result<Self> {
+    /// A fresh key before the first of these; what was before that one goes.
+    pub fn rotated(&self, random: &dyn Random) -> Result<Self> {
+        let mut keys = Self::generate(random)?;
+        keys.0.extend(self.0.first().cloned());
+        Ok(keys)
+    }
+
+    /// Puts these keys into the file, in place of what is in it.
+    pub fn replace(&self, path: &Path) -> Result<()> {
+        let replaced = self.beside(path)?.persist(path);
+        replaced.map_err(|error| file_error("write", path, error.error))?;
+        sync_directory(path)
+    }
+
+    /// A file beside (mode 0600), to be put in place whole: a crash leaves no half of a key.
+    fn beside(&self, path: &Path) -> Result<tempfile::NamedTempFile> {
+        let cannot = |e| file_error("write", path, e);
+        let mut file = tempfile::NamedTempFile::new_in(directory_of(path)).map_err(cannot)?;
+        file.write_all(self.to_text().as_bytes()).map_err(cannot)?;
+        file.as_file().sync_all().map_err(cannot)?;
+        Ok(file)
+    }
+
+    /// The lines of the file.
+    pub(super) fn to_text(&self) -> Zeroizing<String> {
+        let mut text = Zeroizing::new(String::new());
+        for key in &self.0 {
+            let secret = Zeroizing::new(hex(&key.secret));
+            let _ = writeln!(text, "{} {}", key.kid, *secret);
+        }
+        text
+    }
+
+    pub(super) fn parse(text: &str) -> Result<Self> {
         let wrong = || {
             Error::new(
                 ErrorCode::Config,
@@ -135,7 +156,7 @@ impl Keys {
                 }
                 Ok(Key {
                     kid: kid.to_owned(),
-                    secret,
+                    secret: Zeroizing::new(secret),
                 })
             })
             .collect::<Result<Vec<_>>>()?;
@@ -181,6 +202,18 @@ impl Keys {
             .map(|tag| hex(&tag[..16]))
             .unwrap_or_default()
     }
+}
+
+fn directory_of(path: &Path) -> &Path {
+    path.parent()
+        .filter(|d| !d.as_os_str().is_empty())
+        .unwrap_or(Path::new("."))
+}
+
+fn sync_directory(path: &Path) -> Result<()> {
+    std::fs::File::open(directory_of(path))
+        .and_then(|d| d.sync_all())
+        .map_err(|e| file_error("write", path, e))
 }
 
 /// A key is named by its own hash, so that the name says nothing and never repeats.

@@ -1,12 +1,14 @@
-//! Who somebody is: passwords, keys and tokens.
+//! Who somebody is, and who can read what they say: passwords, keys, tokens and seals.
 //!
-//! Owns hashing ([`password`]), the signing keys ([`keys`]), access tokens ([`token`]) and session
-//! ids that are reserved without a row ([`reserve`]). Called by the services. Invariant: no secret
+//! Owns hashing ([`password`]), the signing keys ([`keys`]), access tokens ([`token`]), session ids
+//! that are reserved without a row ([`reserve`]) and the keys that seal people's words ([`seal`]). Called by the services. Invariant: no secret
 //! leaves this module except as the hash or the signature that it is for.
 
 pub mod keys;
+pub mod masters;
 pub mod password;
 pub mod reserve;
+pub mod seal;
 pub mod token;
 
 use crate::domain::{Error, Random, Result};

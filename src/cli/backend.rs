@@ -6,8 +6,6 @@
 //! up` only.
 
 use super::{Result, note};
-use crate::auth::SystemRandom;
-use crate::auth::keys::Keys;
 use crate::config::{self, Config};
 use crate::domain::time::SystemClock;
 use crate::domain::{Clock as _, Error, ErrorCode};
@@ -62,24 +60,27 @@ impl Backend {
     }
 
     /// Opens the database to serve it. A file is locked and brought up to date.
-    pub(super) async fn open_to_serve(self, database: &config::Database) -> Result<Opened> {
+    pub(super) async fn open_to_serve(&self, config: &Config) -> Result<Opened> {
+        let database = &config.database;
         match self {
             Self::Sqlite(path) => {
-                blocking(move || {
-                    // Locked before the schema is touched.
-                    let lock = lock(&path)?;
-                    let store = SqliteStore::open(&path, &SystemClock)?;
-                    Ok(Opened {
-                        unsynced: store.unsynced(),
-                        store: Arc::new(store),
-                        bulletin: None,
-                        lock: Some(lock),
-                    })
+                let file = path.clone();
+                // Locked before the schema is touched.
+                let (lock, store) = blocking(move || {
+                    let lock = lock(&file)?;
+                    Ok((lock, SqliteStore::open(&file, &SystemClock)?))
                 })
-                .await
+                .await?;
+                self.seal(config).await?;
+                Ok(Opened {
+                    unsynced: store.unsynced(),
+                    store: Arc::new(store),
+                    bulletin: None,
+                    lock: Some(lock),
+                })
             }
             Self::Postgres(connector) => {
-                let store = PostgresStore::connect(&connector, database).await?;
+                let store = PostgresStore::connect(connector, database).await?;
                 store.state().await?.check()?;
                 let ahead = store.clock_ahead(SystemClock.now()).await?;
                 if ahead.unsigned_abs() > CLOCKS_APART {
@@ -91,7 +92,7 @@ impl Backend {
                 }
                 Ok(Opened {
                     store: Arc::new(store),
-                    bulletin: Some(PostgresBulletin::start(*connector)),
+                    bulletin: Some(PostgresBulletin::start((**connector).clone())),
                     lock: None,
                     // A PostgreSQL server ends by itself when its disk fails.
                     unsynced: CancellationToken::new(),
@@ -102,9 +103,10 @@ impl Backend {
 
     /// Opens the database beside a server that may be running on it. An empty file is made ready; an
     /// older one is not touched.
-    pub(super) async fn open_beside(self, database: &config::Database) -> Result<Opened> {
+    pub(super) async fn open_beside(&self, database: &config::Database) -> Result<Opened> {
         let store: Arc<dyn Store> = match self {
             Self::Sqlite(path) => {
+                let path = path.clone();
                 blocking(move || {
                     let state = SqliteStore::state(&path)?;
                     if state.current > 0 {
@@ -115,7 +117,7 @@ impl Backend {
                 .await?
             }
             Self::Postgres(connector) => {
-                let store = PostgresStore::connect(&connector, database).await?;
+                let store = PostgresStore::connect(connector, database).await?;
                 store.state().await?.check()?;
                 Arc::new(store)
             }
@@ -144,24 +146,24 @@ impl Backend {
     }
 
     /// Brings the schema up to date; where it stood and where it stands.
-    pub(super) async fn migrate(
-        &self,
-        database: &config::Database,
-    ) -> Result<(SchemaState, SchemaState)> {
+    pub(super) async fn migrate(&self, config: &Config) -> Result<(SchemaState, SchemaState)> {
+        let database = &config.database;
         let before = self.state(database).await?;
         match self {
             Self::Sqlite(path) => {
                 let path = path.clone();
-                blocking(move || {
-                    let _lock = lock(&path)?;
+                let _lock = blocking(move || {
+                    let lock = lock(&path)?;
                     SqliteStore::open(&path, &SystemClock)?;
-                    Ok(())
+                    Ok(lock)
                 })
                 .await?;
+                self.seal(config).await?;
             }
             Self::Postgres(connector) => {
                 let store = PostgresStore::connect(connector, database).await?;
                 store.migrate(SystemClock.now()).await?;
+                self.seal(config).await?;
             }
         }
         Ok((before, self.state(database).await?))
@@ -226,51 +228,6 @@ impl Backend {
         one == two
             || matches!((one.canonicalize(), two.canonicalize()), (Ok(one), Ok(two)) if one == two)
     }
-
-    /// Where the keys are: `auth.key_file`; without it beside the file, or under `data`.
-    pub(super) fn key_file(&self, config: &Config) -> PathBuf {
-        let named = &config.auth.key_file;
-        match self {
-            _ if !named.as_os_str().is_empty() => named.clone(),
-            Self::Sqlite(path) => path.with_file_name("token.key"),
-            Self::Postgres(_) => PathBuf::from("data/token.key"),
-        }
-    }
-
-    /// Whether several machines share the keys, so that none of them may make its own.
-    pub(super) fn shares_keys(&self) -> bool {
-        matches!(self, Self::Postgres(_))
-    }
-}
-
-/// The keys of a server, or of a command that works beside one.
-pub(super) async fn keys(store: &dyn Store, file: &Path, shared: bool) -> Result<Keys> {
-    if !shared {
-        return Ok(Keys::load_or_create(file, &SystemRandom)?);
-    }
-    let Some(keys) = Keys::load(file)? else {
-        return Err(Error::new(
-            ErrorCode::Config,
-            format!(
-                "there are no keys at {0}: run deepme keys init on the first machine, \
-                 and copy its {0} to the others",
-                file.display()
-            ),
-        )
-        .into());
-    };
-    if store.claim_keys(keys.fingerprint()).await? != keys.fingerprint() {
-        return Err(Error::new(
-            ErrorCode::Config,
-            format!(
-                "the keys at {} are not the ones that this database is served with: \
-                 copy the file from another machine that serves it",
-                file.display()
-            ),
-        )
-        .into());
-    }
-    Ok(keys)
 }
 
 /// Holds a file for one server, making it when it is missing: a second server on it would sweep the

@@ -9,7 +9,7 @@ use crate::config::{self, DatabaseUrl};
 use crate::domain::ErrorCode;
 use crate::store::copy::{self, Copied, Failure, Left, Phase, Progress};
 use clap::{Args, Subcommand};
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::ProgressBar;
 use std::convert::Infallible;
 use std::io::{self, IsTerminal as _};
 use std::path::PathBuf;
@@ -199,15 +199,7 @@ struct Display {
 impl Display {
     fn new() -> Self {
         let terminal = io::stderr().is_terminal();
-        let bar = if terminal {
-            ProgressBar::new(0)
-        } else {
-            ProgressBar::hidden()
-        };
-        let style = "{msg:<20} [{wide_bar}] {human_pos}/{human_len} {elapsed}";
-        if let Ok(style) = ProgressStyle::with_template(style) {
-            bar.set_style(style);
-        }
+        let bar = super::terminal::bar("");
         Self { bar, terminal }
     }
 

@@ -56,7 +56,7 @@ pub(super) fn run(global: &Global, command: Migrate) -> Result {
             }
             Action::Up { json } => {
                 let bar = super::terminal::spinner("migrating");
-                let migrated = backend.migrate(database).await;
+                let migrated = backend.migrate(&config).await;
                 bar.finish_and_clear();
                 let (before, after) = migrated?;
                 if json {

@@ -75,9 +75,8 @@ impl Server {
         let (models, hosts) = wiring::models(&config)?;
         let url = config.database.url.clone();
         let backend = Backend::of(&config.database)?;
-        let keys = (backend.key_file(&config), backend.shares_keys());
-        let opened = backend.open_to_serve(&config.database).await?;
-        let app = wiring::app(config, &opened, keys, models).await?;
+        let opened = backend.open_to_serve(&config).await?;
+        let app = wiring::app(config, &backend, &opened, models).await?;
         if opened.lock.is_some() {
             // The lock says that nobody else can be running a turn.
             app.close_all_orphans().await?;

@@ -61,6 +61,20 @@ pub(super) fn yes(question: &str) -> Result<bool> {
     Ok(answer.is_empty() || ["y", "yes", "예", "네", "ㅇ"].contains(&answer.as_str()))
 }
 
+/// Shows how far something is, on a terminal only.
+pub(super) fn bar(what: &'static str) -> ProgressBar {
+    let bar = if io::stderr().is_terminal() {
+        ProgressBar::new(0)
+    } else {
+        ProgressBar::hidden()
+    };
+    let style = "{msg:<20} [{wide_bar}] {human_pos}/{human_len} {elapsed}";
+    if let Ok(style) = ProgressStyle::with_template(style) {
+        bar.set_style(style);
+    }
+    bar.with_message(what)
+}
+
 /// Shows that something is going on, on a terminal only.
 pub(super) fn spinner(what: &'static str) -> ProgressBar {
     let bar = ProgressBar::new_spinner().with_message(what);

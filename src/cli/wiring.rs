@@ -3,7 +3,7 @@
 //! Owns the choice of models and what goes into an [`App`]. Called by the commands. Invariant: this is
 //! the one place that knows which kinds of model there are.
 
-use super::backend::{self, Backend, Opened};
+use super::backend::{Backend, Opened};
 use super::{Global, Result};
 use crate::auth::SystemRandom;
 use crate::config::{Config, LogFormat};
@@ -73,17 +73,21 @@ pub(super) fn models(config: &Config) -> Result<(Chain, Vec<String>)> {
 /// The whole program on a database that is open.
 pub(super) async fn app(
     config: Config,
+    backend: &Backend,
     opened: &Opened,
-    (key_file, shared): (PathBuf, bool),
     models: Vec<Arc<dyn ChatModel>>,
 ) -> Result<Arc<App>> {
-    let keys = backend::keys(&*opened.store, &key_file, shared).await?;
+    let store = &*opened.store;
+    let key_file = backend.key_file(&config);
+    let keys = super::keyfiles::keys(store, &key_file, backend.shares_keys()).await?;
+    let masters = backend.masters(&config, store).await?;
     Ok(App::new(Parts {
         config,
         store: Arc::clone(&opened.store),
         bulletin: opened.bulletin.clone(),
         models,
         keys,
+        masters,
         clock: Arc::new(SystemClock),
         random: Arc::new(SystemRandom),
     })?)
@@ -92,9 +96,8 @@ pub(super) async fn app(
 /// An app for a command that only touches the database.
 pub(super) async fn admin_app(config: Config) -> Result<Arc<App>> {
     let backend = Backend::of(&config.database)?;
-    let keys = (backend.key_file(&config), backend.shares_keys());
     let opened = backend.open_beside(&config.database).await?;
-    app(config, &opened, keys, Vec::new()).await
+    app(config, &backend, &opened, Vec::new()).await
 }
 
 /// Runs a future to its end on a runtime of its own.

@@ -73,6 +73,12 @@ pub struct Auth {
     /// The file with the key that signs tokens (mode 0600). Empty means `token.key` beside a SQLite
     /// file, made at the first start; with PostgreSQL `data/token.key`, made by `deepme keys init`.
     pub key_file: PathBuf,
+    /// The file with the key that wraps the keys which people's words are sealed with (mode 0600). Empty
+    /// means `master.key` beside a SQLite file, made at the first start; with PostgreSQL
+    /// `data/master.key`, made by `deepme keys init`. Without it nothing that was said can be read.
+    pub master_key_file: PathBuf,
+    /// The line of such a file, instead of one; several for a rotation.
+    pub master_key: Secret,
     /// Seconds that the token of a login holds.
     pub legacy_ttl: u64,
     /// argon2id memory in KiB (OWASP floor: 19456).
@@ -85,6 +91,8 @@ impl Default for Auth {
     fn default() -> Self {
         Self {
             key_file: PathBuf::new(),
+            master_key_file: PathBuf::new(),
+            master_key: Secret::default(),
             legacy_ttl: 30 * 24 * 3600,
             argon2_memory_kib: 19_456,
             argon2_passes: 2,

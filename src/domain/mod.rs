@@ -7,6 +7,7 @@
 
 pub mod error;
 pub mod id;
+pub mod keyring;
 pub mod news;
 pub mod prompt;
 pub mod safety;

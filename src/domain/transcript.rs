@@ -4,6 +4,7 @@
 //! newest words are always in; steps are left out whole and oldest first, so the model never reads
 //! an answer without its question.
 
+use super::id::StepId;
 use serde::Serialize;
 
 /// Who said a message.
@@ -30,6 +31,8 @@ pub struct Message {
 /// A finished step as far as the transcript needs it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Exchange {
+    /// Names the step.
+    pub step_id: StepId,
     /// Its place in the session.
     pub step_order: i64,
     /// The person's words.
@@ -167,6 +170,7 @@ mod tests {
 
     fn exchange(n: usize, output_tokens: Option<i64>) -> Exchange {
         Exchange {
+            step_id: StepId(uuid::Uuid::from_u128(n as u128)),
             step_order: i64::try_from(n).unwrap(),
             user_input: format!("u{n}"),
             gpt_response: format!("a{n}"),
@@ -216,6 +220,7 @@ mod tests {
     #[test]
     fn a_step_without_an_answer_leaves_no_empty_message() {
         let history = vec![Exchange {
+            step_id: StepId(uuid::Uuid::from_u128(1)),
             step_order: 1,
             user_input: "u".into(),
             gpt_response: String::new(),

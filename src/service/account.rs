@@ -252,8 +252,14 @@ impl App {
     /// Another instance has made tokens void: what is remembered of them counts no more.
     pub(super) fn revoked_elsewhere(&self, revoked: Revoked) {
         match revoked {
-            Revoked::Of(user_id) => self.known_users.forget(Some(user_id)),
-            Revoked::Perhaps => self.known_users.forget(None),
+            Revoked::Of(user_id) => {
+                self.known_users.forget(Some(user_id));
+                self.vault.forget(Some(user_id));
+            }
+            Revoked::Perhaps => {
+                self.known_users.forget(None);
+                self.vault.forget(None);
+            }
         }
         self.revoke_here(revoked);
     }

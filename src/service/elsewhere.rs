@@ -119,8 +119,8 @@ impl App {
         let found = loop {
             tries += 1;
             let found = match step_id {
-                Some(step_id) => self.store.step(user_id, step_id).await,
-                None => self.store.find_step(user_id, session_id, None).await,
+                Some(step_id) => self.vault.step(user_id, step_id).await,
+                None => self.vault.find_step(user_id, session_id, None).await,
             };
             if found.is_ok() || tries == TRIES || self.draining.is_cancelled() {
                 break found;
@@ -161,7 +161,7 @@ impl App {
             return Ok(running);
         }
         let latest = if attached.stored {
-            self.store.find_step(user_id, session_id, None).await?
+            self.vault.find_step(user_id, session_id, None).await?
         } else {
             None
         };
@@ -209,7 +209,7 @@ impl App {
         step: EmotionStep,
         tell: bool,
     ) -> Option<Arc<LiveTurn>> {
-        let safety = self.safety_of(&step).await;
+        let safety = self.safety_of(user_id, &step).await;
         let started = Started {
             step_id: step.step_id,
             session_id: step.session_id,
@@ -231,11 +231,11 @@ impl App {
 
     /// The safety frame that the turn has where it runs: the rules are the same, and so are the words,
     /// unless the history cannot be read.
-    async fn safety_of(&self, step: &EmotionStep) -> Option<ServerFrame> {
+    async fn safety_of(&self, user_id: UserId, step: &EmotionStep) -> Option<ServerFrame> {
         let alone = self.assess(&step.user_input);
         let before = self
-            .store
-            .briefing(step.session_id, step.step_order, RECENT, Vec::new())
+            .vault
+            .briefing(user_id, step.session_id, step.step_order, RECENT, Vec::new())
             .await
             .unwrap_or_else(|error| {
                 // The words alone, then.
@@ -283,7 +283,7 @@ impl App {
             if self.live.abandon(&turn) {
                 return;
             }
-            match self.store.step(turn.user_id, turn.step_id).await {
+            match self.vault.step(turn.user_id, turn.step_id).await {
                 Ok(Some(now)) => step = now,
                 Ok(None) => {
                     let gone = ErrorFrame {

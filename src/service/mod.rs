@@ -14,8 +14,10 @@ pub mod prompt;
 pub mod session;
 pub mod turn;
 pub mod usage;
+pub mod vault;
 
 use crate::auth::keys::Keys;
+use crate::auth::masters::Masters;
 use crate::auth::password::Hasher;
 use crate::auth::token::Tokens;
 use crate::config::Config;
@@ -46,6 +48,8 @@ pub struct Parts {
     pub models: Vec<Arc<dyn ChatModel>>,
     /// The signing keys.
     pub keys: Keys,
+    /// The keys that wrap those which people's words are sealed with.
+    pub masters: Masters,
     /// The time.
     pub clock: Arc<dyn Clock>,
     /// Random bytes.
@@ -55,7 +59,10 @@ pub struct Parts {
 /// The use-cases, with what they need.
 pub struct App {
     config: Config,
+    /// What has no words in it.
     store: Arc<dyn Store>,
+    /// What has.
+    vault: vault::Vault,
     bulletin: Option<Arc<dyn Bulletin>>,
     chain: Chain,
     keys: Arc<Keys>,
@@ -100,6 +107,11 @@ impl App {
                 Duration::from_secs(parts.config.llm.breaker_seconds),
             ),
             config: parts.config,
+            vault: vault::Vault::new(
+                Arc::clone(&parts.store),
+                parts.masters,
+                Arc::clone(&parts.random),
+            ),
             store: parts.store,
             bulletin: parts.bulletin,
             clock: parts.clock,

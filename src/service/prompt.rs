@@ -12,7 +12,7 @@ impl App {
         let stored = if version == Some(0) {
             None
         } else {
-            self.store.prompt(name, version).await?
+            self.vault.prompt(name, version).await?
         };
         let own = || {
             name.embedded()
@@ -28,19 +28,19 @@ impl App {
     pub async fn set_prompt(&self, name: PromptName, body: &str) -> Result<Prompt> {
         let body = prompt::body(body)?;
         if let Some(newest) = self
-            .store
+            .vault
             .prompt(name, None)
             .await?
             .filter(|p| p.body == body)
         {
             return Ok(newest);
         }
-        self.store.add_prompt(name, body, self.clock.now()).await
+        self.vault.add_prompt(name, body, self.clock.now()).await
     }
 
     /// All versions, newest first, the program's own last.
     pub async fn prompt_history(&self, name: PromptName) -> Result<Vec<Prompt>> {
-        let mut versions = self.store.prompt_history(name).await?;
+        let mut versions = self.vault.prompt_history(name).await?;
         versions.extend(name.embedded());
         if versions.is_empty() {
             Err(Error::not_found("prompt"))
@@ -52,14 +52,16 @@ impl App {
     /// Saves the text of an earlier version as the newest.
     pub async fn roll_back_prompt(&self, name: PromptName, version: i64) -> Result<Prompt> {
         let earlier = self.prompt(name, Some(version)).await?;
-        self.store
+        self.vault
             .add_prompt(name, earlier.body, self.clock.now())
             .await
     }
 
-    /// The newest version of every prompt.
+    /// The newest version of the server's own prompts.
     pub async fn prompts(&self) -> Result<Vec<Prompt>> {
-        let stored = self.store.prompts().await?;
+        let mut stored = self.store.prompts().await?;
+        // What people ask for themselves is theirs.
+        stored.retain(|prompt| matches!(prompt.name, PromptName::System(_)));
         let own = [Language::Korean, Language::English]
             .map(PromptName::System)
             .into_iter()

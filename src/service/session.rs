@@ -30,13 +30,13 @@ impl App {
             started_at: now,
             ended_at: None,
         };
-        self.store.add_session(session.clone()).await?;
+        self.vault.add_session(session.clone()).await?;
         Ok(session)
     }
 
     /// The person's session.
     pub async fn session(&self, user_id: UserId, session_id: SessionId) -> Result<EmotionSession> {
-        self.store
+        self.vault
             .session(user_id, session_id)
             .await?
             .ok_or_else(|| Error::not_found("session"))
@@ -49,7 +49,7 @@ impl App {
         before: Option<(Timestamp, SessionId)>,
         limit: Option<u32>,
     ) -> Result<Vec<EmotionSession>> {
-        self.store.sessions(user_id, before, limit).await
+        self.vault.sessions(user_id, before, limit).await
     }
 
     /// Ends the person's session; ending it again changes nothing.
@@ -59,7 +59,7 @@ impl App {
         session_id: SessionId,
     ) -> Result<EmotionSession> {
         let ended = self
-            .store
+            .vault
             .end_session(user_id, session_id, self.clock.now())
             .await?;
         ended.ok_or_else(|| Error::not_found("session"))
@@ -69,7 +69,7 @@ impl App {
     /// behind. When it ended.
     pub async fn end_attached(&self, user_id: UserId, session_id: SessionId) -> Result<Timestamp> {
         let now = self.clock.now();
-        match self.store.end_session(user_id, session_id, now).await? {
+        match self.vault.end_session(user_id, session_id, now).await? {
             Some(session) => Ok(session.ended_at.unwrap_or(now)),
             None if self.is_reserved(user_id, session_id) => Ok(now),
             None => Err(Error::not_found("session")),
@@ -84,7 +84,7 @@ impl App {
         after: i64,
         limit: Option<u32>,
     ) -> Result<Vec<EmotionStep>> {
-        self.store
+        self.vault
             .steps(user_id, session_id, after, limit)
             .await?
             .ok_or_else(|| Error::not_found("session"))
@@ -101,7 +101,7 @@ impl App {
         let Some(session_id) = wanted else {
             return self.reserve_session(user_id).map(Some);
         };
-        if self.store.session(user_id, session_id).await?.is_some() {
+        if self.vault.session(user_id, session_id).await?.is_some() {
             return Ok(Some(Attached {
                 session_id,
                 stored: true,

@@ -8,8 +8,10 @@
 
 pub mod copy;
 pub mod postgres;
+pub mod sealing;
 pub mod sqlite;
 
+use crate::domain::keyring::WrappedKey;
 use crate::domain::news::News;
 use crate::domain::prompt::{Prompt, PromptName};
 use crate::domain::session::EmotionSession;
@@ -22,7 +24,13 @@ use futures_util::future::BoxFuture;
 use tokio::sync::broadcast;
 
 /// The schema version that this program works with.
-pub const SCHEMA_VERSION: i64 = 3;
+pub const SCHEMA_VERSION: i64 = 4;
+
+/// The first schema version in which words are sealed.
+const SEALED_SINCE: i64 = 4;
+
+/// What tells in `meta` that there are words from before.
+const UNSEALED: &str = "unsealed";
 
 /// A step from one schema version to the next.
 #[derive(Debug, Clone, Copy)]
@@ -42,12 +50,38 @@ pub struct SchemaState {
     pub current: i64,
     /// The version that this program works with.
     pub wanted: i64,
+    /// What is left to do for the words of the time before they were sealed.
+    pub unsealed: Unsealed,
+}
+
+/// What is left of the time before people's words were sealed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unsealed {
+    /// Nothing.
+    Nothing,
+    /// What is deleted, but may still be found in the files.
+    Traces,
+    /// Words that are stored as they were said.
+    Words,
+}
+
+impl Unsealed {
+    /// As it is stored; absence is nothing.
+    fn of(stored: Option<&str>) -> Self {
+        match stored {
+            None => Self::Nothing,
+            Some("traces") => Self::Traces,
+            Some(_) => Self::Words,
+        }
+    }
 }
 
 impl SchemaState {
     /// The refusal of a schema that is newer than this program.
     pub fn newer(self) -> Error {
-        let Self { current, wanted } = self;
+        let Self {
+            current, wanted, ..
+        } = self;
         Error::new(
             ErrorCode::Config,
             format!(
@@ -59,8 +93,14 @@ impl SchemaState {
 
     /// Refuses a schema that this program does not work with, and names the way out.
     pub fn check(self) -> Result<()> {
-        let Self { current, wanted } = self;
+        let Self {
+            current, wanted, ..
+        } = self;
         match current.cmp(&wanted) {
+            std::cmp::Ordering::Equal if self.unsealed != Unsealed::Nothing => Err(Error::new(
+                ErrorCode::Config,
+                "words in the database are not sealed yet: run deepme migrate up",
+            )),
             std::cmp::Ordering::Equal => Ok(()),
             std::cmp::Ordering::Greater => Err(self.newer()),
             std::cmp::Ordering::Less => Err(Error::new(
@@ -83,6 +123,35 @@ pub trait Store: Send + Sync + 'static {
 
     /// Records the fingerprint of the servers' keys unless one is recorded; the one that is.
     fn claim_keys(&self, fingerprint: String) -> BoxFuture<'_, Result<String>>;
+
+    /// Records the name of the master key that wraps data keys unless one is recorded; the one that is.
+    fn claim_master(&self, id: String) -> BoxFuture<'_, Result<String>>;
+
+    /// Replaces the recorded name of the master key, if it still is `old`; `false` when it is not.
+    fn replace_master(&self, old: String, new: String) -> BoxFuture<'_, Result<bool>>;
+
+    /// The names of the master keys that there are data keys of, sorted.
+    fn masters(&self) -> BoxFuture<'_, Result<Vec<String>>>;
+
+    /// The person's data key.
+    fn data_key(&self, user_id: UserId) -> BoxFuture<'_, Result<Option<WrappedKey>>>;
+
+    /// Stores a data key unless the person has one; the one that they then have, or `None` when there is
+    /// no such person.
+    fn add_data_key(&self, key: WrappedKey) -> BoxFuture<'_, Result<Option<WrappedKey>>>;
+
+    /// Replaces a person's data key by the same one under another wrapping, if it still is `old`; `false`
+    /// when it is not.
+    fn rewrap_data_key(&self, old: WrappedKey, new: WrappedKey) -> BoxFuture<'_, Result<bool>>;
+
+    /// The data keys that are not wrapped by the master key `master`, by ascending person, at most
+    /// `limit`, those after `after`.
+    fn data_keys_besides(
+        &self,
+        master: String,
+        after: Option<UserId>,
+        limit: u32,
+    ) -> BoxFuture<'_, Result<Vec<WrappedKey>>>;
 
     /// Adds an account; `email_taken` when the address has one.
     fn add_user(&self, user: User, password_hash: String) -> BoxFuture<'_, Result<()>>;
@@ -224,7 +293,7 @@ pub trait Store: Send + Sync + 'static {
 }
 
 /// A text as every backend can store it; `invalid_input` when it holds the NUL character.
-fn storable(field: &'static str, text: &str) -> Result<()> {
+pub(crate) fn storable(field: &'static str, text: &str) -> Result<()> {
     if text.contains('\0') {
         Err(Error::invalid(field, "must not contain the NUL character"))
     } else {

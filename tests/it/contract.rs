@@ -4,6 +4,7 @@
 //! case that needs a second process opens a second [`Backend::open`] on the same database.
 
 mod accounts;
+mod keyring;
 mod prompts;
 mod sessions;
 mod steps;
@@ -152,6 +153,12 @@ macro_rules! every_case {
                 who_has_used_up_the_day_begins_nothing,
                 a_summary_stands_for_the_oldest_steps_and_is_replaced_by_who_saw_it,
                 of_twenty_that_fold_the_same_steps_one_counts;
+            keyring:
+                a_person_has_one_data_key_whoever_is_first,
+                a_data_key_needs_its_person,
+                a_data_key_is_wrapped_again_only_by_who_knows_how_it_is,
+                data_keys_are_listed_by_person_besides_those_of_a_master,
+                the_master_of_the_first_who_claims_it_stands_until_it_is_replaced;
             prompts:
                 versions_count_up_and_the_newest_counts,
                 racers_get_versions_of_their_own,

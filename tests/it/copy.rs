@@ -5,6 +5,7 @@ mod schema;
 
 use crate::cluster::{cluster, connect};
 use crate::contract::{at, finished, message, person, session_of, settings, turn, words};
+use deepme::domain::keyring::WrappedKey;
 use deepme::domain::prompt::{Language, PromptName};
 use deepme::domain::session::Labels;
 use deepme::domain::step::{FinishReason, StepStatus};
@@ -201,6 +202,12 @@ async fn lived_in(store: &dyn Store) -> UserId {
         }
     }
     store.claim_keys("abc".to_owned()).await.unwrap();
+    let key = WrappedKey {
+        user_id,
+        master: "m".to_owned(),
+        wrapped: "w".to_owned(),
+    };
+    store.add_data_key(key).await.unwrap().unwrap();
     user_id
 }
 
@@ -235,6 +242,7 @@ async fn a_lived_in_database_goes_everywhere_and_stays_the_same() {
     let wanted = [
         ("meta", 1),
         ("users", 2),
+        ("keyring", 1),
         ("sessions", sessions),
         ("steps", steps),
         ("usage", 2),

@@ -2,6 +2,8 @@
 
 use crate::cluster::{cluster, connect};
 use crate::support::{PASSWORD, PATIENCE, Person, START, Server, Talk, held, postgres};
+use deepme::auth::SystemRandom;
+use deepme::auth::seal::{MasterKeys, Place};
 use deepme::client::Client;
 use deepme::domain::step::{StepStatus, StepType};
 use deepme::domain::{ErrorCode, SessionId, StepId};
@@ -190,6 +192,12 @@ async fn words_that_worry_are_answered_by_help_on_every_server() {
 async fn orphan(pair: &Pair, jiwoo: &Person, session_id: SessionId, partial: &str) -> StepId {
     let (store, _) = postgres(&pair.url).await;
     let step_id = StepId(Uuid::new_v4());
+    let masters = MasterKeys::load(&pair.here.dir.path().join("data/master.key"));
+    let masters = masters.unwrap().unwrap();
+    let key = masters
+        .unwrap(&store.data_key(jiwoo.user_id).await.unwrap().unwrap())
+        .unwrap();
+    let seal = |place, text: &str| key.seal(place, text, &SystemRandom).unwrap();
     let lease_until = START.plus(Duration::from_secs(15));
     let begun = store
         .begin_step(BeginStep {
@@ -198,7 +206,7 @@ async fn orphan(pair: &Pair, jiwoo: &Person, session_id: SessionId, partial: &st
             user_id: jiwoo.user_id,
             new_session: false,
             step_type: StepType::default(),
-            user_input: "들어줘".to_owned(),
+            user_input: seal(Place::UserInput(step_id), "들어줘"),
             message_id: None,
             at: START,
             lease_until,
@@ -208,7 +216,11 @@ async fn orphan(pair: &Pair, jiwoo: &Person, session_id: SessionId, partial: &st
         .unwrap();
     assert!(matches!(begun, Begun::Started { .. }));
     store
-        .checkpoint_step(step_id, partial.to_owned(), lease_until)
+        .checkpoint_step(
+            step_id,
+            seal(Place::GptResponse(step_id), partial),
+            lease_until,
+        )
         .await
         .unwrap();
     step_id

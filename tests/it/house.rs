@@ -324,3 +324,44 @@ fn no_lint_is_switched_off_for_a_file_of_the_program() {
         }
     }
 }
+
+/// The methods of the store that carry words; the vault has one for each.
+const WITH_WORDS: &[&str] = &[
+    "add_session",
+    "session",
+    "sessions",
+    "end_session",
+    "begin_step",
+    "checkpoint_step",
+    "finish_step",
+    "step",
+    "find_step",
+    "steps",
+    "briefing",
+    "fold",
+    "add_prompt",
+    "prompt",
+    "prompt_history",
+];
+
+#[test]
+fn no_word_goes_past_the_vault() {
+    let mut past = Vec::new();
+    let mut through = BTreeSet::new();
+    for (file, text) in sources("src/service") {
+        let code: String = code(&text).split_whitespace().collect();
+        for method in WITH_WORDS {
+            let call = format!(".store.{method}(");
+            if !code.contains(&call) {
+                continue;
+            }
+            if file.starts_with("src/service/vault/") {
+                through.insert(*method);
+            } else {
+                past.push(format!("{file}: {call}"));
+            }
+        }
+    }
+    assert!(past.is_empty(), "{past:#?}");
+    assert_eq!(through.len(), WITH_WORDS.len(), "{through:?}");
+}

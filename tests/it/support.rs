@@ -4,6 +4,8 @@ use crate::cluster::cluster;
 use crate::contract::settings;
 use deepme::auth::SystemRandom;
 use deepme::auth::keys::Keys;
+use deepme::auth::masters::Masters;
+use deepme::auth::seal::MasterKeys;
 use deepme::client::{Client, ConnectOptions, Event, Socket};
 use deepme::config::Config;
 use deepme::domain::step::FinishReason;
@@ -174,12 +176,15 @@ impl Server {
         } = opened;
         let model = Arc::new(Scripted::default());
         let keys = Keys::load_or_create(&dir.path().join("data/token.key"), &SystemRandom).unwrap();
+        let master_file = dir.path().join("data/master.key");
+        let masters = MasterKeys::load_or_create(&master_file, &SystemRandom).unwrap();
         let app = App::new(Parts {
             config,
             store,
             bulletin,
             models: models.unwrap_or_else(|| vec![Arc::clone(&model) as Arc<dyn ChatModel>]),
             keys,
+            masters: Masters::of_file(masters, master_file),
             clock: Arc::<ManualClock>::clone(&clock),
             random: Arc::new(SystemRandom),
         })

@@ -2,6 +2,7 @@
 
 use crate::support::Server;
 use deepme::config::Config;
+use deepme::domain::keyring::WrappedKey;
 use deepme::domain::prompt::{Prompt, PromptName};
 use deepme::domain::session::EmotionSession;
 use deepme::domain::step::{EmotionStep, MessageId};
@@ -147,6 +148,39 @@ impl Store for Unsure {
 
     fn claim_keys(&self, fingerprint: String) -> BoxFuture<'_, Result<String>> {
         self.inner.claim_keys(fingerprint)
+    }
+
+    fn claim_master(&self, id: String) -> BoxFuture<'_, Result<String>> {
+        self.inner.claim_master(id)
+    }
+
+    fn replace_master(&self, old: String, new: String) -> BoxFuture<'_, Result<bool>> {
+        self.inner.replace_master(old, new)
+    }
+
+    fn masters(&self) -> BoxFuture<'_, Result<Vec<String>>> {
+        self.inner.masters()
+    }
+
+    fn data_key(&self, user_id: UserId) -> BoxFuture<'_, Result<Option<WrappedKey>>> {
+        self.inner.data_key(user_id)
+    }
+
+    fn add_data_key(&self, key: WrappedKey) -> BoxFuture<'_, Result<Option<WrappedKey>>> {
+        self.inner.add_data_key(key)
+    }
+
+    fn rewrap_data_key(&self, old: WrappedKey, new: WrappedKey) -> BoxFuture<'_, Result<bool>> {
+        self.inner.rewrap_data_key(old, new)
+    }
+
+    fn data_keys_besides(
+        &self,
+        master: String,
+        after: Option<UserId>,
+        limit: u32,
+    ) -> BoxFuture<'_, Result<Vec<WrappedKey>>> {
+        self.inner.data_keys_besides(master, after, limit)
     }
 
     fn sessions(

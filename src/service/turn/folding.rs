@@ -103,13 +103,17 @@ async fn fold(
         tracing::warn!(%session_id, code = %error.code(), causes = error.causes(), "folding failed");
         "database"
     };
-    let earlier = match app.store.briefing(session_id, 0, 0, Vec::new()).await {
+    let earlier = match app
+        .vault
+        .briefing(user_id, session_id, 0, 0, Vec::new())
+        .await
+    {
         Ok(briefing) => briefing.summary,
         Err(error) => return stored(error),
     };
     let after = earlier.as_ref().map_or(0, |summary| summary.until);
     let steps = match app
-        .store
+        .vault
         .steps(user_id, session_id, after, Some(STEPS))
         .await
     {
@@ -140,7 +144,7 @@ async fn fold(
         charge,
         at: app.clock.now(),
     };
-    match app.store.fold(fold).await {
+    match app.vault.fold(user_id, fold).await {
         Ok(true) => "folded",
         Ok(false) => "somebody else was faster",
         Err(error) => stored(error),

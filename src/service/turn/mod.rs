@@ -136,7 +136,7 @@ impl App {
         let now = self.clock.now();
         let step_id = StepId::generate(now, &*self.random)?;
         let begun = self
-            .store
+            .vault
             .begin_step(BeginStep {
                 step_id,
                 session_id: say.session_id,
@@ -209,7 +209,7 @@ impl App {
             return Ok(None);
         }
         let found = self
-            .store
+            .vault
             .find_step(user_id, say.session_id, say.message_id.clone())
             .await?;
         match found {
@@ -283,11 +283,11 @@ impl App {
         }
         let stored = match step_id {
             Some(step_id) => self
-                .store
+                .vault
                 .step(user_id, step_id)
                 .await?
                 .filter(|step| step.session_id == session_id),
-            None => self.store.find_step(user_id, session_id, None).await?,
+            None => self.vault.find_step(user_id, session_id, None).await?,
         };
         let stored = stored.ok_or_else(|| Error::not_found("step"))?;
         if stored.status == StepStatus::Pending {
@@ -298,7 +298,7 @@ impl App {
 
     /// The step as it is stored.
     pub async fn step(&self, user_id: UserId, step_id: StepId) -> Result<EmotionStep> {
-        self.store
+        self.vault
             .step(user_id, step_id)
             .await?
             .ok_or_else(|| Error::not_found("step"))

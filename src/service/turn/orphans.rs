@@ -54,8 +54,8 @@ impl App {
         let now = self.clock.now();
         // What runs here is no orphan, however far the clock has jumped since its last lease.
         for turn in self.live.all_running() {
-            self.store
-                .checkpoint_step(turn.step_id, turn.text(), now.plus(LEASE))
+            self.vault
+                .checkpoint_step(turn.user_id, turn.step_id, &turn.text(), now.plus(LEASE))
                 .await?;
         }
         let alone = self.bulletin.is_none();

@@ -109,8 +109,13 @@ async fn checkpoints(app: &App, turn: &LiveTurn) {
         let size = text.len();
         // A checkpoint that fails is made up for by the next one, or by the end.
         if app
-            .store
-            .checkpoint_step(turn.step_id, text, app.clock.now().plus(LEASE))
+            .vault
+            .checkpoint_step(
+                turn.user_id,
+                turn.step_id,
+                &text,
+                app.clock.now().plus(LEASE),
+            )
             .await
             .is_ok()
         {
@@ -143,7 +148,7 @@ async fn close(app: &App, turn: &LiveTurn, status: StepStatus, facts: Facts) -> 
         output_tokens: facts.output_tokens,
         at: app.clock.now(),
     };
-    let used = match store_end(app, &finish).await {
+    let used = match store_end(app, turn, &finish).await {
         Ok(Some(used)) => used,
         // An earlier try did it, or the sweep of another instance: what is stored is what counts.
         Ok(None) => return stored_end(app, turn).await,
@@ -212,11 +217,11 @@ fn passing(error: &Error) -> bool {
 }
 
 /// Tries again while the database does not answer: the answer was paid for and read already.
-async fn store_end(app: &App, finish: &FinishStep) -> Result<Option<Usage>> {
+async fn store_end(app: &App, turn: &LiveTurn, finish: &FinishStep) -> Result<Option<Usage>> {
     let begun = Instant::now();
     let mut pause = Duration::from_millis(100);
     loop {
-        match app.store.finish_step(finish.clone()).await {
+        match app.vault.finish_step(turn.user_id, finish.clone()).await {
             Ok(closed) => return Ok(closed),
             Err(error) => {
                 if !passing(&error) || begun.elapsed() > STORE_PATIENCE {
@@ -238,8 +243,9 @@ async fn answer(app: &App, turn: &LiveTurn, brief: &Brief, facts: &mut Facts) ->
         PromptLanguage::En => Language::English,
     };
     let briefing = app
-        .store
+        .vault
         .briefing(
+            turn.user_id,
             turn.session_id,
             turn.step_order,
             app.config.llm.history_steps,

@@ -57,6 +57,11 @@ const fn text(name: &'static str) -> Column {
     }
 }
 
+/// The table of this name.
+pub fn named(name: &str) -> Option<&'static Table> {
+    TABLES.iter().find(|table| table.name == name)
+}
+
 /// All tables, in an order in which they can be filled.
 pub const TABLES: &[Table] = &[
     Table {
@@ -76,6 +81,11 @@ pub const TABLES: &[Table] = &[
             integer("disabled_at"),
             integer("created_at"),
         ],
+    },
+    Table {
+        name: "keyring",
+        key: 1,
+        columns: &[id("user_id"), text("master"), text("wrapped")],
     },
     Table {
         name: "sessions",
@@ -140,6 +150,16 @@ pub const TABLES: &[Table] = &[
 ];
 
 impl Table {
+    /// The place of a column.
+    pub fn index(&self, name: &str) -> Option<usize> {
+        self.columns.iter().position(|column| column.name == name)
+    }
+
+    /// The columns that are not the key.
+    pub(in crate::store) fn other_columns(&self) -> &'static [Column] {
+        self.columns.get(self.key..).unwrap_or_default()
+    }
+
     /// The names of all columns, with commas between them.
     pub(in crate::store) fn names(&self) -> String {
         names(self.columns)

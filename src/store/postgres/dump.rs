@@ -1,7 +1,7 @@
-//! A PostgreSQL database as the source or the target of a copy.
+//! A PostgreSQL database as a whole: the source or the target of a copy, or to be sealed.
 //!
-//! Owns the statements of a copy and the connection they run on, which is none of the pool's. Called by
-//! the engine in [`crate::store::copy`]. Invariants: a source is one read-only snapshot; while a target
+//! Owns the statements for that and the connection they run on, which is none of the pool's. Called by
+//! the engine in [`crate::store::copy`] and by whoever seals. Invariants: a source is one read-only snapshot; while a target
 //! is filled nobody else writes to it.
 
 use super::pool::Told;
@@ -9,6 +9,7 @@ use super::{PostgresStore, migrate};
 use crate::domain::{Error, ErrorCode, Result};
 use crate::store::copy::tables::{Column, Kind, TABLES, Table};
 use crate::store::copy::{Cell, Failure, Left, PAGE, Row, Sink, Source, not_empty};
+use crate::store::sealing::{NO_TRACES, ONLY_TRACES, Sealing};
 use futures_util::future::BoxFuture;
 use tokio::task::JoinHandle;
 use tokio_postgres::Client;
@@ -66,6 +67,42 @@ impl PostgresStore {
             }
         }
         Ok(Box::new(dump))
+    }
+}
+
+impl PostgresStore {
+    /// The database, to seal what is in it; fails with `unavailable` when others write to it.
+    pub async fn sealing(&self) -> Result<Box<dyn Sealing>> {
+        let opened = self.connector.open_driven().await;
+        let (client, driving) = opened.map_err(|e| Error::unavailable(Told::of(&e)))?;
+        let tables: Vec<&str> = TABLES.iter().map(|table| table.name).collect();
+        let locked = format!(
+            "BEGIN; LOCK TABLE {} IN EXCLUSIVE MODE; SET LOCAL statement_timeout = 0;
+             SET LOCAL idle_in_transaction_session_timeout = 0",
+            tables.join(", ")
+        );
+        client.batch_execute(&locked).await.map_err(failed)?;
+        Ok(Box::new(Dump {
+            client,
+            _driving: driving,
+        }))
+    }
+
+    /// Rewrites the tables without what was deleted in them. What the server's own log, its copies and
+    /// backups hold is out of reach.
+    pub async fn remove_traces(&self) -> Result<()> {
+        let opened = self.connector.open_driven().await;
+        let (client, _driving) = opened.map_err(|e| Error::unavailable(Told::of(&e)))?;
+        let unlimited = "SET statement_timeout = 0";
+        let rewrite =
+            ["sessions", "steps", "prompts"].map(|table| format!("VACUUM (FULL) {table}"));
+        for statement in std::iter::once(unlimited)
+            .chain(rewrite.iter().map(String::as_str))
+            .chain([NO_TRACES])
+        {
+            client.batch_execute(statement).await.map_err(failed)?;
+        }
+        Ok(())
     }
 }
 
@@ -127,22 +164,11 @@ impl Source for Dump {
 impl Sink for Dump {
     fn add(&mut self, table: &'static Table, rows: Vec<Row>) -> BoxFuture<'_, Result<()>> {
         Box::pin(async move {
-            // One array a column: the statement is the same however many rows there are.
-            let mut columns: Vec<Values> = table.columns.iter().map(Values::of).collect();
-            for row in rows {
-                for ((column, values), cell) in table.columns.iter().zip(&mut columns).zip(row) {
-                    values.push(table, column, cell)?;
-                }
-            }
-            let arrays: Vec<String> = (1..)
-                .zip(table.columns)
-                .map(|(n, column)| format!("${n}::{}[]", type_of(column.kind)))
-                .collect();
+            let (arrays, columns) = Values::arrays(table, rows)?;
             let statement = format!(
-                "INSERT INTO {} ({}) SELECT * FROM unnest({})",
+                "INSERT INTO {} ({}) SELECT * FROM unnest({arrays})",
                 table.name,
                 table.names(),
-                arrays.join(", ")
             );
             let values: Vec<&(dyn ToSql + Sync)> = columns.iter().map(Values::parameter).collect();
             let added = self.client.execute(&statement, &values).await;
@@ -169,6 +195,37 @@ impl Sink for Dump {
             looking.map_err(|e| Left::Unverified.because(failed(e)))?;
             let source: Box<dyn Source> = self;
             Ok(source)
+        })
+    }
+}
+
+impl Sealing for Dump {
+    fn replace(&mut self, table: &'static Table, rows: Vec<Row>) -> BoxFuture<'_, Result<()>> {
+        Box::pin(async move {
+            let set = |of: &str, columns: &[Column]| -> Vec<String> {
+                let one = |column: &Column| format!("{of}{0} = v.{0}", column.name);
+                columns.iter().map(one).collect()
+            };
+            let values = set("", table.other_columns());
+            let key = set("t.", table.key_columns());
+            let (arrays, columns) = Values::arrays(table, rows)?;
+            let statement = format!(
+                "UPDATE {} t SET {} FROM unnest({arrays}) AS v ({}) WHERE {}",
+                table.name,
+                values.join(", "),
+                table.names(),
+                key.join(" AND ")
+            );
+            let values: Vec<&(dyn ToSql + Sync)> = columns.iter().map(Values::parameter).collect();
+            let replaced = self.client.execute(&statement, &values).await;
+            replaced.map(|_| ()).map_err(failed)
+        })
+    }
+
+    fn finish(self: Box<Self>) -> BoxFuture<'static, Result<()>> {
+        Box::pin(async move {
+            let end = format!("{ONLY_TRACES}; COMMIT");
+            self.client.batch_execute(&end).await.map_err(failed)
         })
     }
 }
@@ -211,6 +268,22 @@ enum Values {
 }
 
 impl Values {
+    /// One array a column: a statement is the same however many rows there are. The arrays as they are
+    /// written in it, and what they hold.
+    fn arrays(table: &Table, rows: Vec<Row>) -> Result<(String, Vec<Self>)> {
+        let mut columns: Vec<Self> = table.columns.iter().map(Self::of).collect();
+        for row in rows {
+            for ((column, values), cell) in table.columns.iter().zip(&mut columns).zip(row) {
+                values.push(table, column, cell)?;
+            }
+        }
+        let arrays: Vec<String> = (1..)
+            .zip(table.columns)
+            .map(|(n, column)| format!("${n}::{}[]", type_of(column.kind)))
+            .collect();
+        Ok((arrays.join(", "), columns))
+    }
+
     fn of(column: &Column) -> Self {
         match column.kind {
             Kind::Id => Self::Ids(Vec::new()),

@@ -6,7 +6,7 @@
 
 use super::pool::Told;
 use crate::domain::{Error, ErrorCode, Result, Timestamp};
-use crate::store::{Migration, SchemaState};
+use crate::store::{Migration, SEALED_SINCE, SchemaState, UNSEALED, Unsealed};
 use tokio_postgres::Client;
 use tokio_postgres::error::SqlState;
 
@@ -27,6 +27,11 @@ pub const MIGRATIONS: &[Migration] = &[
         name: "usage",
         sql: include_str!("../migrations/postgres/0003_usage.sql"),
     },
+    Migration {
+        version: 4,
+        name: "keyring",
+        sql: include_str!("../migrations/postgres/0004_keyring.sql"),
+    },
 ];
 
 /// Names the lock that migrations take: the bytes of "deepme".
@@ -41,13 +46,28 @@ pub(super) async fn state(client: &Client) -> Result<SchemaState> {
         )
         .await
         .and_then(|row| row.try_get(0));
-    match current {
-        Ok(current) => Ok(SchemaState { current, wanted }),
-        Err(error) if error.code() == Some(&SqlState::UNDEFINED_TABLE) => {
-            Ok(SchemaState { current: 0, wanted })
-        }
-        Err(error) => Err(Error::unavailable(Told::of(&error))),
-    }
+    let current = match current {
+        Ok(current) => current,
+        Err(error) if error.code() == Some(&SqlState::UNDEFINED_TABLE) => 0,
+        Err(error) => return Err(Error::unavailable(Told::of(&error))),
+    };
+    // Before that there is nothing to read it from, or nothing in it.
+    let unsealed = if current >= SEALED_SINCE {
+        let row = client
+            .query_opt("SELECT value FROM meta WHERE name = $1", &[&UNSEALED])
+            .await
+            .map_err(|e| Error::unavailable(Told::of(&e)))?;
+        let value = row.map(|row| row.try_get(0)).transpose();
+        let value: Option<String> = value.map_err(|e| Error::unavailable(Told::of(&e)))?;
+        Unsealed::of(value.as_deref())
+    } else {
+        Unsealed::Nothing
+    };
+    Ok(SchemaState {
+        current,
+        wanted,
+        unsealed,
+    })
 }
 
 /// Runs the migrations that are missing.
@@ -93,7 +113,13 @@ pub(super) async fn up(
         .and_then(|row| row.try_get(0))
         .map_err(failed)?;
     if current > wanted {
-        return Err(SchemaState { current, wanted }.newer());
+        let unsealed = Unsealed::Nothing;
+        return Err(SchemaState {
+            current,
+            wanted,
+            unsealed,
+        }
+        .newer());
     }
     for migration in migrations.iter().filter(|m| m.version > current) {
         transaction

@@ -7,6 +7,8 @@
 
 mod connector;
 mod dump;
+mod keyring;
+mod meta;
 mod migrate;
 mod news;
 mod pool;
@@ -19,6 +21,7 @@ mod users;
 
 use super::{BeginStep, Begun, Briefing, FinishStep, Fold, Migration, SchemaState, Store};
 use crate::config;
+use crate::domain::keyring::WrappedKey;
 use crate::domain::prompt::{Prompt, PromptName};
 use crate::domain::session::EmotionSession;
 use crate::domain::step::{EmotionStep, MessageId};
@@ -149,25 +152,6 @@ fn optional_time(row: &Row, index: usize) -> Done<Option<Timestamp>> {
     Ok(micros.map(Timestamp::from_micros))
 }
 
-/// Records the fingerprint of the keys unless there is one.
-async fn claim_keys(c: &deadpool_postgres::Object, fingerprint: &str) -> Done<String> {
-    let statement = c
-        .prepare_cached(
-            "INSERT INTO meta (name, value) VALUES ('keys', $1)
-             ON CONFLICT (name) DO UPDATE SET value = meta.value RETURNING value",
-        )
-        .await?;
-    Ok(c.query_one(&statement, &[&fingerprint]).await?.try_get(0)?)
-}
-
-/// The schema version by a prepared statement, because whoever asks for the health asks often.
-async fn schema_version(c: &deadpool_postgres::Object) -> Done<i64> {
-    let statement = c
-        .prepare_cached("SELECT coalesce(max(version), 0) FROM schema_migrations")
-        .await?;
-    Ok(c.query_one(&statement, &[]).await?.try_get(0)?)
-}
-
 async fn briefing(
     c: &deadpool_postgres::Object,
     session_id: SessionId,
@@ -190,11 +174,57 @@ async fn briefing(
 
 impl Store for PostgresStore {
     fn schema_version(&self) -> BoxFuture<'_, Result<i64>> {
-        run!(self, Again::Always, |c| schema_version(&c))
+        run!(self, Again::Always, |c| meta::schema_version(&c))
     }
 
     fn claim_keys(&self, fingerprint: String) -> BoxFuture<'_, Result<String>> {
-        run!(self, Again::Always, |c| claim_keys(&c, &fingerprint))
+        run!(self, Again::Always, |c| meta::claim(
+            &c,
+            "keys",
+            &fingerprint
+        ))
+    }
+
+    fn claim_master(&self, id: String) -> BoxFuture<'_, Result<String>> {
+        run!(self, Again::Always, |c| meta::claim(&c, "master", &id))
+    }
+
+    fn replace_master(&self, old: String, new: String) -> BoxFuture<'_, Result<bool>> {
+        run!(self, Again::Always, |c, unknown| meta::replace(
+            &c,
+            "master",
+            (&old, &new),
+            unknown
+        ))
+    }
+
+    fn masters(&self) -> BoxFuture<'_, Result<Vec<String>>> {
+        run!(self, Again::Always, |c| keyring::masters(&c))
+    }
+
+    fn data_key(&self, user_id: UserId) -> BoxFuture<'_, Result<Option<WrappedKey>>> {
+        run!(self, Again::Always, |c| keyring::get(&c, user_id))
+    }
+
+    fn add_data_key(&self, key: WrappedKey) -> BoxFuture<'_, Result<Option<WrappedKey>>> {
+        run!(self, Again::Always, |c| keyring::add(&c, &key))
+    }
+
+    fn rewrap_data_key(&self, old: WrappedKey, new: WrappedKey) -> BoxFuture<'_, Result<bool>> {
+        run!(self, Again::Always, |c, unknown| keyring::rewrap(
+            &c, &old, &new, unknown
+        ))
+    }
+
+    fn data_keys_besides(
+        &self,
+        master: String,
+        after: Option<UserId>,
+        limit: u32,
+    ) -> BoxFuture<'_, Result<Vec<WrappedKey>>> {
+        run!(self, Again::Always, |c| keyring::besides(
+            &c, &master, after, limit
+        ))
     }
 
     fn add_user(&self, user: User, password_hash: String) -> BoxFuture<'_, Result<()>> {

@@ -379,7 +379,7 @@ pub(super) async fn history(
 ) -> Done<Vec<Exchange>> {
     let statement = c
         .prepare_cached(
-            "SELECT step_order, user_input, gpt_response, output_tokens FROM steps
+            "SELECT step_order, user_input, gpt_response, output_tokens, step_id FROM steps
              WHERE session_id = $1 AND step_order < $2 ORDER BY step_order DESC LIMIT $3",
         )
         .await?;
@@ -392,6 +392,7 @@ pub(super) async fn history(
             user_input: row.try_get(1)?,
             gpt_response: row.try_get(2)?,
             output_tokens: row.try_get(3)?,
+            step_id: StepId(row.try_get(4)?),
         })
     });
     oldest_first.collect()

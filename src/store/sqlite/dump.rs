@@ -1,16 +1,17 @@
-//! A SQLite file as the source or the target of a copy.
+//! A SQLite file as a whole: the source or the target of a copy, or to be sealed.
 //!
-//! Owns the statements of a copy and the connection they run on. Called by the engine in
-//! [`crate::store::copy`]. Invariants: a source is opened read-only; no statement runs on a worker of
+//! Owns the statements for that and the connection they run on. Called by the engine in
+//! [`crate::store::copy`] and by whoever seals. Invariants: a source is opened read-only; no statement runs on a worker of
 //! the runtime.
 
 use super::{SqliteStore, failed, migrate};
 use crate::domain::{Error, ErrorCode, Result};
 use crate::store::copy::tables::{Column, Kind, TABLES, Table};
 use crate::store::copy::{Cell, Failure, Left, PAGE, Row, Sink, Source, not_empty};
+use crate::store::sealing::{NO_TRACES, ONLY_TRACES, Sealing};
 use futures_util::future::BoxFuture;
 use rusqlite::{Connection, OpenFlags, ToSql, params_from_iter, types::ToSqlOutput};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 impl SqliteStore {
     /// The file at `path` as a source: as it is now, whatever is written to it meanwhile. Fails with
@@ -57,6 +58,35 @@ impl SqliteStore {
             Ok(connection)
         });
         Ok(Box::new(dump.await?))
+    }
+}
+
+impl SqliteStore {
+    /// The file at `path`, to seal what is in it. Nobody must serve it meanwhile.
+    pub async fn sealing(path: PathBuf) -> Result<Box<dyn Sealing>> {
+        let dump = Dump::open(move || {
+            let connection = super::connect(&path)?;
+            connection
+                .execute_batch("BEGIN IMMEDIATE")
+                .map_err(failed)?;
+            Ok(connection)
+        });
+        Ok(Box::new(dump.await?))
+    }
+
+    /// Rewrites the file at `path` without what was deleted in it, empties its log, and overwrites the
+    /// backups from before the words were sealed. Blocks; nobody must serve the file meanwhile.
+    pub fn remove_traces(path: &Path) -> Result<()> {
+        let connection = super::connect(path)?;
+        connection.execute_batch("VACUUM").map_err(failed)?;
+        let busy: i64 = connection
+            .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))
+            .map_err(failed)?;
+        if busy != 0 {
+            return Err(Error::unavailable("the database is in use"));
+        }
+        migrate::overwrite_backups(path, crate::store::SEALED_SINCE)?;
+        connection.execute_batch(NO_TRACES).map_err(failed)
     }
 }
 
@@ -148,6 +178,38 @@ impl Sink for Dump {
                 .map_err(|e| Left::Unverified.because(e))?;
             let source: Box<dyn Source> = self;
             Ok(source)
+        })
+    }
+}
+
+impl Sealing for Dump {
+    fn replace(&mut self, table: &'static Table, rows: Vec<Row>) -> BoxFuture<'_, Result<()>> {
+        Box::pin(self.run(move |c| {
+            let set = |columns: &[Column], first: usize, between: &str| {
+                let named = (first..).zip(columns);
+                let named: Vec<String> = named
+                    .map(|(n, column)| format!("{} = ?{n}", column.name))
+                    .collect();
+                named.join(between)
+            };
+            let values = set(table.other_columns(), table.key + 1, ", ");
+            let key = set(table.key_columns(), 1, " AND ");
+            c.prepare_cached(&format!("UPDATE {} SET {values} WHERE {key}", table.name))
+                .and_then(|mut statement| {
+                    for row in rows {
+                        statement.execute(params_from_iter(row))?;
+                    }
+                    Ok(())
+                })
+                .map_err(failed)
+        }))
+    }
+
+    fn finish(mut self: Box<Self>) -> BoxFuture<'static, Result<()>> {
+        Box::pin(async move {
+            let end = format!("{ONLY_TRACES}; COMMIT");
+            self.run(move |c| c.execute_batch(&end).map_err(failed))
+                .await
         })
     }
 }

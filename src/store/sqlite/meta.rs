@@ -2,13 +2,29 @@
 
 use super::failed;
 use crate::domain::Result;
-use rusqlite::Connection;
+use rusqlite::{Connection, OptionalExtension as _};
 
-pub(super) fn claim_keys(c: &Connection, fingerprint: &str) -> Result<String> {
+/// Records `value` under `name` unless something is; what then is.
+pub(super) fn claim(c: &Connection, name: &'static str, value: &str) -> Result<String> {
     c.prepare_cached(
-        "INSERT INTO meta (name, value) VALUES ('keys', ?1)
+        "INSERT INTO meta (name, value) VALUES (?1, ?2)
          ON CONFLICT (name) DO UPDATE SET value = meta.value RETURNING value",
     )
-    .and_then(|mut s| s.query_row([fingerprint], |row| row.get(0)))
+    .and_then(|mut s| s.query_row([name, value], |row| row.get(0)))
     .map_err(failed)
+}
+
+/// Replaces what is recorded under `name`, if it still is `old`.
+pub(super) fn replace(c: &Connection, name: &'static str, old: &str, new: &str) -> Result<bool> {
+    c.prepare_cached("UPDATE meta SET value = ?3 WHERE name = ?1 AND value = ?2")
+        .and_then(|mut s| s.execute([name, old, new]))
+        .map(|changed| changed == 1)
+        .map_err(failed)
+}
+
+/// What is recorded under `name`.
+pub(super) fn get(c: &Connection, name: &'static str) -> Result<Option<String>> {
+    c.prepare_cached("SELECT value FROM meta WHERE name = ?1")
+        .and_then(|mut s| s.query_row([name], |row| row.get(0)).optional())
+        .map_err(failed)
 }

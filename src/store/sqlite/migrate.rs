@@ -3,9 +3,9 @@
 //! Owns the list of migrations. Invariant: a file is at one version, never between two: a migration
 //! and the version it leads to are one transaction (`PRAGMA user_version` is part of it).
 
-use super::failed;
+use super::{failed, meta};
 use crate::domain::{Error, Result, Timestamp};
-use crate::store::{Migration, SchemaState};
+use crate::store::{Migration, SEALED_SINCE, SchemaState, UNSEALED, Unsealed};
 use rusqlite::{Connection, TransactionBehavior};
 use std::path::{Path, PathBuf};
 
@@ -26,6 +26,11 @@ pub(super) const MIGRATIONS: &[Migration] = &[
         name: "usage",
         sql: include_str!("../migrations/sqlite/0003_usage.sql"),
     },
+    Migration {
+        version: 4,
+        name: "keyring",
+        sql: include_str!("../migrations/sqlite/0004_keyring.sql"),
+    },
 ];
 
 /// Backups of earlier versions that are kept beside the file.
@@ -35,9 +40,17 @@ pub(super) fn state(connection: &Connection) -> Result<SchemaState> {
     let current = connection
         .pragma_query_value(None, "user_version", |row| row.get(0))
         .map_err(failed)?;
+    let wanted = MIGRATIONS.last().map_or(0, |m| m.version);
+    // Before that there is nothing to read it from, or nothing in it.
+    let unsealed = if current >= SEALED_SINCE {
+        Unsealed::of(meta::get(connection, UNSEALED)?.as_deref())
+    } else {
+        Unsealed::Nothing
+    };
     Ok(SchemaState {
         current,
-        wanted: MIGRATIONS.last().map_or(0, |m| m.version),
+        wanted,
+        unsealed,
     })
 }
 
@@ -49,9 +62,10 @@ pub(super) fn up(
     migrations: &[Migration],
 ) -> Result<()> {
     let wanted = migrations.last().map_or(0, |m| m.version);
-    let current = state(connection)?.current;
+    let state = state(connection)?;
+    let current = state.current;
     if current > wanted {
-        return Err(SchemaState { current, wanted }.newer());
+        return Err(SchemaState { wanted, ..state }.newer());
     }
     if current == wanted {
         return Ok(());
@@ -63,7 +77,7 @@ pub(super) fn up(
         .transaction_with_behavior(TransactionBehavior::Immediate)
         .map_err(failed)?;
     // Another process may have been first; its work shows inside the transaction.
-    let current = state(&transaction)?.current;
+    let current = self::state(&transaction)?.current;
     for migration in migrations.iter().filter(|m| m.version > current) {
         transaction.execute_batch(migration.sql).map_err(failed)?;
         transaction
@@ -100,6 +114,40 @@ fn back_up(connection: &Connection, path: &Path, version: i64, now: Timestamp) -
     old.sort_by_key(|backup| taken_at(backup));
     for surplus in old.iter().rev().skip(KEEP) {
         std::fs::remove_file(surplus).map_err(Error::internal)?;
+    }
+    Ok(())
+}
+
+/// Overwrites and removes the backups of schema versions before `version`.
+pub(super) fn overwrite_backups(path: &Path, version: i64) -> Result<()> {
+    use std::io::Write as _;
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let prefix = format!("{name}.v");
+    for backup in backups(path, &name) {
+        let file = backup.file_name().unwrap_or_default().to_string_lossy();
+        let taken_of = file
+            .strip_prefix(&prefix)
+            .and_then(|rest| rest.split('-').next()?.parse::<i64>().ok());
+        if taken_of.is_none_or(|taken_of| taken_of >= version) {
+            continue;
+        }
+        let overwrite = || {
+            let mut file = std::fs::OpenOptions::new().write(true).open(&backup)?;
+            let mut left = file.metadata()?.len();
+            let zeros = [0; 1 << 13];
+            while left > 0 {
+                let some = left.min(zeros.len() as u64);
+                file.write_all(
+                    zeros
+                        .get(..usize::try_from(some).unwrap_or(0))
+                        .unwrap_or(&zeros),
+                )?;
+                left -= some;
+            }
+            file.sync_all()?;
+            std::fs::remove_file(&backup)
+        };
+        overwrite().map_err(Error::internal)?;
     }
     Ok(())
 }

@@ -5,6 +5,7 @@
 //! and the file is readable by its owner only.
 
 mod dump;
+mod keyring;
 mod meta;
 mod migrate;
 mod prompts;
@@ -14,7 +15,8 @@ mod usage;
 mod users;
 mod worker;
 
-use super::{BeginStep, Begun, Briefing, FinishStep, Fold, SchemaState, Store};
+use super::{BeginStep, Begun, Briefing, FinishStep, Fold, SchemaState, Store, Unsealed};
+use crate::domain::keyring::WrappedKey;
 use crate::domain::prompt::{Prompt, PromptName};
 use crate::domain::session::EmotionSession;
 use crate::domain::step::{EmotionStep, MessageId};
@@ -72,6 +74,7 @@ impl SqliteStore {
             return Ok(SchemaState {
                 current: 0,
                 wanted: super::SCHEMA_VERSION,
+                unsealed: Unsealed::Nothing,
             });
         }
         migrate::state(&connect(path)?)
@@ -192,7 +195,46 @@ impl Store for SqliteStore {
     fn claim_keys(&self, fingerprint: String) -> BoxFuture<'_, Result<String>> {
         Box::pin(
             self.workers
-                .write(move |c| meta::claim_keys(c, &fingerprint)),
+                .write(move |c| meta::claim(c, "keys", &fingerprint)),
+        )
+    }
+
+    fn claim_master(&self, id: String) -> BoxFuture<'_, Result<String>> {
+        Box::pin(self.workers.write(move |c| meta::claim(c, "master", &id)))
+    }
+
+    fn replace_master(&self, old: String, new: String) -> BoxFuture<'_, Result<bool>> {
+        Box::pin(
+            self.workers
+                .write(move |c| meta::replace(c, "master", &old, &new)),
+        )
+    }
+
+    fn masters(&self) -> BoxFuture<'_, Result<Vec<String>>> {
+        Box::pin(self.workers.read(keyring::masters))
+    }
+
+    fn data_key(&self, user_id: UserId) -> BoxFuture<'_, Result<Option<WrappedKey>>> {
+        Box::pin(self.workers.read(move |c| keyring::get(c, user_id)))
+    }
+
+    fn add_data_key(&self, key: WrappedKey) -> BoxFuture<'_, Result<Option<WrappedKey>>> {
+        Box::pin(self.workers.write(move |c| keyring::add(c, &key)))
+    }
+
+    fn rewrap_data_key(&self, old: WrappedKey, new: WrappedKey) -> BoxFuture<'_, Result<bool>> {
+        Box::pin(self.workers.write(move |c| keyring::rewrap(c, &old, &new)))
+    }
+
+    fn data_keys_besides(
+        &self,
+        master: String,
+        after: Option<UserId>,
+        limit: u32,
+    ) -> BoxFuture<'_, Result<Vec<WrappedKey>>> {
+        Box::pin(
+            self.workers
+                .read(move |c| keyring::besides(c, &master, after, limit)),
         )
     }
 

@@ -263,7 +263,7 @@ pub(super) fn history(
 ) -> Result<Vec<Exchange>> {
     let mut newest_first: Vec<Exchange> = c
         .prepare_cached(
-            "SELECT step_order, user_input, gpt_response, output_tokens FROM steps
+            "SELECT step_order, user_input, gpt_response, output_tokens, step_id FROM steps
              WHERE session_id = ?1 AND step_order < ?2 ORDER BY step_order DESC LIMIT ?3",
         )
         .and_then(|mut s| {
@@ -273,6 +273,7 @@ pub(super) fn history(
                     user_input: row.get(1)?,
                     gpt_response: row.get(2)?,
                     output_tokens: row.get(3)?,
+                    step_id: StepId(uuid(row, 4)?),
                 })
             })?
             .collect()

@@ -135,6 +135,7 @@ async fn a_database_moves_to_a_server_and_back() {
         [
             ("meta", 0),
             ("users", 2),
+            ("keyring", 2),
             ("sessions", 2),
             ("steps", 8),
             ("usage", 0),
@@ -146,6 +147,14 @@ async fn a_database_moves_to_a_server_and_back() {
         steps(&machine, "back/deepme.db")
     );
     let wanted = listings(&machine, HOME);
+    // The key goes by another way than the words.
+    let missing = machine.run_with(&["user", "list"], "", &[("DEEPME_DATABASE__URL", back)]);
+    missing.failed(2, "back/master.key");
+    std::fs::copy(
+        machine.path("data/master.key"),
+        machine.path("back/master.key"),
+    )
+    .unwrap();
     for url in [&*there, &far, back] {
         assert_eq!(listings(&machine, url), wanted, "{url}");
     }
@@ -274,7 +283,7 @@ fn a_command_beside_a_server_does_not_migrate() {
             "ALTER TABLE sessions DROP COLUMN summary_until;
              ALTER TABLE sessions DROP COLUMN summary;
              ALTER TABLE steps DROP COLUMN input_tokens;
-             DROP TABLE usage; DROP TABLE meta; PRAGMA user_version = 1",
+             DROP TABLE usage; DROP TABLE keyring; DROP TABLE meta; PRAGMA user_version = 1",
         )
         .unwrap();
     for args in ["user list", "prompt list"] {
@@ -282,7 +291,7 @@ fn a_command_beside_a_server_does_not_migrate() {
         machine.run(&args, "").failed(2, "run deepme migrate up");
     }
     let up = machine.run(&["migrate", "up"], "").ok();
-    assert_eq!(up.out, "schema 1 -> 3\n");
+    assert_eq!(up.out, "schema 1 -> 4\n");
     machine.run(&["user", "list"], "").ok();
 }
 

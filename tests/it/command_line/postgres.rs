@@ -61,15 +61,15 @@ async fn the_schema_is_shown_and_brought_up() {
     let connected = Connected::new().await;
     let status = connected.run("migrate status").ok();
     insta::assert_snapshot!(connected.shown(&status), @r"
-    URL: schema 0, this program needs 3
+    URL: schema 0, this program needs 4
     run deepme migrate up
     ");
     let status = connected.run("migrate status --json").ok().json();
     assert_eq!(status, json!({"current": 0, "wanted": SCHEMA_VERSION}));
     let up = connected.run("migrate up").ok();
-    insta::assert_snapshot!(connected.shown(&up), @"schema 0 -> 3");
+    insta::assert_snapshot!(connected.shown(&up), @"schema 0 -> 4");
     let again = connected.run("migrate up").ok();
-    insta::assert_snapshot!(connected.shown(&again), @"schema 3 is up to date");
+    insta::assert_snapshot!(connected.shown(&again), @"schema 4 is up to date");
     let again = connected.run("migrate up --json").ok().json();
     let wanted =
         json!({"before": SCHEMA_VERSION, "current": SCHEMA_VERSION, "wanted": SCHEMA_VERSION});
@@ -117,7 +117,7 @@ async fn a_schema_that_is_not_this_programs_is_refused() {
     for args in everything {
         let refused = connected.run(args).failed(2, "run deepme migrate up");
         insta::allow_duplicates! {
-            insta::assert_snapshot!(connected.shown(&refused), @"deepme: the database has schema version 1, this program needs 3: run deepme migrate up");
+            insta::assert_snapshot!(connected.shown(&refused), @"deepme: the database has schema version 1, this program needs 4: run deepme migrate up");
         }
     }
     client
@@ -148,6 +148,13 @@ async fn keys_are_made_once_and_never_shown() {
         "not overwritten"
     );
     let (id, secret) = text.trim().split_once(' ').unwrap();
+    let master = connected.machine.path("data/master.key");
+    assert_eq!(
+        master.metadata().unwrap().permissions().mode() & 0o777,
+        0o600
+    );
+    let master = std::fs::read_to_string(master).unwrap();
+    let (master, master_secret) = master.trim().split_once(' ').unwrap();
     let shown = connected.run("keys show").ok();
     let json = connected.run("keys show --json").ok();
     assert_eq!(json.json()["keys"], json!([id]));
@@ -155,10 +162,13 @@ async fn keys_are_made_once_and_never_shown() {
     assert_eq!(fingerprint.len(), 32);
     assert_eq!(
         shown.out,
-        format!("data/token.key\nfingerprint {fingerprint}\nkey {id}\n")
+        format!(
+            "data/token.key\nfingerprint {fingerprint}\nkey {id}\ndata/master.key\nmaster key {master}\n"
+        )
     );
     for told in [shown, json] {
         assert!(!format!("{told:?}").contains(secret));
+        assert!(!format!("{told:?}").contains(master_secret));
     }
 }
 
@@ -180,8 +190,16 @@ async fn a_server_without_the_right_keys_is_refused() {
             insta::assert_snapshot!(second.shown(&refused), @"deepme: the keys at data/token.key are not the ones that this database is served with: copy the file from another machine that serves it");
         }
     }
-    let file = "data/token.key";
-    std::fs::copy(first.machine.path(file), second.machine.path(file)).unwrap();
+    let hand_over = |file| {
+        std::fs::copy(first.machine.path(file), second.machine.path(file)).unwrap();
+    };
+    hand_over("data/token.key");
+    let refused = second.run("user list").failed(2, "master key");
+    let shown = second.shown(&refused);
+    let (before, after) = shown.split_once(" (").unwrap();
+    insta::assert_snapshot!(before, @"deepme: the master key at data/master.key is not the one that this database is served with");
+    assert!(after.ends_with("copy the file from another machine that serves it\n"));
+    hand_over("data/master.key");
     let list = second.run("user list --json").ok().json();
     assert_eq!(list[0]["email"], "jiwoo@example.com");
 }
@@ -218,7 +236,7 @@ async fn people_prompts_and_words_are_kept_there() {
     assert_eq!(shown.json()["sessions"], 2);
     for stopped in [server.stop(), other.stop()] {
         assert_eq!(stopped.code, 0, "{stopped:?}");
-        assert!(stopped.err.contains("(schema 3)"), "{stopped:?}");
+        assert!(stopped.err.contains("(schema 4)"), "{stopped:?}");
     }
     let rows = connect(&connected.url)
         .await
@@ -230,8 +248,9 @@ async fn people_prompts_and_words_are_kept_there() {
         .unwrap();
     assert_eq!(rows.len(), 2);
     for (row, answer) in rows.iter().zip(answers) {
-        assert_eq!(row.get::<_, &str>(0), "요즘 기분이 별로야. 😢");
-        assert_eq!(row.get::<_, &str>(1), answer.trim_end_matches('\n'));
+        // Sealed: longer than it was said, and nothing of it to be seen.
+        assert!(row.get::<_, &str>(0).len() > "요즘 기분이 별로야. 😢".len());
+        assert!(row.get::<_, &str>(1).len() > answer.len() && row.get::<_, &str>(1).is_ascii());
         assert_eq!((row.get(2), row.get(3)), ("complete", "ko@1"));
     }
 }

@@ -1,6 +1,7 @@
 //! `deepme serve` and `deepme chat --once`.
 
 use super::{Machine, PASSWORD};
+use crate::raw::Ask;
 use std::net::TcpListener;
 
 #[test]
@@ -22,7 +23,7 @@ fn a_server_says_where_it_is_and_stops_when_told() {
             .err
             .contains("people's words are read by: the built-in listener")
     );
-    assert!(stopped.err.contains("schema 3"));
+    assert!(stopped.err.contains("schema 4"));
 }
 
 #[test]
@@ -52,8 +53,8 @@ fn one_database_has_one_server() {
     assert_eq!(machine.serve(&[], &[]).stop().code, 0);
 }
 
-#[test]
-fn once_prints_the_answer_and_nothing_else_on_stdout() {
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn once_prints_the_answer_and_nothing_else_on_stdout() {
     let machine = Machine::new();
     machine.add_user("jiwoo");
     let server = machine.serve(&[], &[]);
@@ -90,24 +91,15 @@ fn once_prints_the_answer_and_nothing_else_on_stdout() {
     let remembered = std::fs::read_to_string(machine.path("state/deepme/logins.json")).unwrap();
     assert!(!remembered.contains(PASSWORD));
 
-    let database = rusqlite::Connection::open(machine.path("data/deepme.db")).unwrap();
-    let mut stored = database
-        .prepare("SELECT user_input, gpt_response FROM steps ORDER BY step_order")
-        .unwrap();
-    let stored: Vec<(String, String)> = stored
-        .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))
-        .unwrap()
-        .map(Result::unwrap)
-        .collect();
-    assert_eq!(
-        stored[0],
-        (
-            "요즘 기분이 별로야.".to_owned(),
-            said.out.trim_end_matches('\n').to_owned()
-        )
-    );
-    assert_eq!(stored[1].0, "회사에서 혼났어 👩‍👩‍👧");
-    assert_eq!(stored[1].1, again.out.trim_end_matches('\n'));
+    // What was said is stored as it was said, and as it was answered.
+    let logins: serde_json::Value = serde_json::from_str(&remembered).unwrap();
+    let token = logins[&url]["access_token"].as_str().unwrap();
+    let ask = Ask::new("GET", &format!("/emotion/steps/{session}")).bearer(token);
+    let stored = ask.send_to(server.address).await.json();
+    assert_eq!(stored[0]["user_input"], "요즘 기분이 별로야.");
+    assert_eq!(stored[0]["gpt_response"], said.out.trim_end_matches('\n'));
+    assert_eq!(stored[1]["user_input"], "회사에서 혼났어 👩‍👩‍👧");
+    assert_eq!(stored[1]["gpt_response"], again.out.trim_end_matches('\n'));
 
     // What fails, fails: a refused turn, a wrong password, a session that is not there.
     let blank = machine.run(&["chat", "--server", &url, "--once", " "], "");

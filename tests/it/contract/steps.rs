@@ -290,8 +290,10 @@ pub async fn a_briefing_is_the_newest_exchanges_before_the_step_oldest_first(
     let (me, session) = talk(&*store, 1).await;
     let (you, yours) = talk(&*store, 2).await;
     turn(&*store, you, yours, "남의 말", "남의 답").await;
+    let mut ids = Vec::new();
     for n in 1..=4 {
-        turn(&*store, me, session, &format!("u{n}"), &format!("a{n}")).await;
+        let (step_id, _) = turn(&*store, me, session, &format!("u{n}"), &format!("a{n}")).await;
+        ids.push(step_id);
     }
     let ko = PromptName::System(Language::Korean);
     let en = PromptName::System(Language::English);
@@ -308,6 +310,7 @@ pub async fn a_briefing_is_the_newest_exchanges_before_the_step_oldest_first(
     let briefing = |before, limit| store.briefing(session, before, limit, vec![ko, en, personal]);
     let two = briefing(4, 2).await.unwrap();
     let exchange = |n: i64| Exchange {
+        step_id: ids[usize::try_from(n - 1).unwrap()],
         step_order: n,
         user_input: format!("u{n}"),
         gpt_response: format!("a{n}"),
@@ -321,10 +324,11 @@ pub async fn a_briefing_is_the_newest_exchanges_before_the_step_oldest_first(
     begin.step_id = unanswered.step_id;
     unanswered.status = StepStatus::Failed;
     unanswered.output_tokens = None;
-    store.begin_step(begin).await.unwrap();
+    store.begin_step(begin.clone()).await.unwrap();
     store.finish_step(unanswered).await.unwrap();
     let last = briefing(6, 1).await.unwrap().history;
     let silence = Exchange {
+        step_id: begin.step_id,
         step_order: 5,
         user_input: "u5".into(),
         gpt_response: String::new(),

@@ -12,7 +12,7 @@ use deepme::domain::time::ManualClock;
 use deepme::domain::{ErrorCode, StepId};
 use deepme::store::postgres::{Connector, MIGRATIONS, PostgresStore};
 use deepme::store::sqlite::SqliteStore;
-use deepme::store::{Begun, Migration, SCHEMA_VERSION, SchemaState, Store};
+use deepme::store::{Begun, Migration, SCHEMA_VERSION, SchemaState, Store, Unsealed};
 use futures_util::future::join_all;
 use std::fmt::Write as _;
 use std::path::Path;
@@ -97,7 +97,15 @@ async fn fault_24_a_schema_from_the_future_is_refused_and_not_touched() {
     store.migrate_by(START, &longer).await.unwrap();
     let (current, wanted) = (SCHEMA_VERSION + 1, SCHEMA_VERSION);
     let state = store.state().await.unwrap();
-    assert_eq!(state, SchemaState { current, wanted });
+    let unsealed = Unsealed::Nothing;
+    assert_eq!(
+        state,
+        SchemaState {
+            current,
+            wanted,
+            unsealed
+        }
+    );
     let sentence = format!(
         "the database has schema version {current}, this program knows up to {wanted}: \
          run the newer deepme, or restore an older backup"

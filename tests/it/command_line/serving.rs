@@ -93,8 +93,8 @@ async fn once_prints_the_answer_and_nothing_else_on_stdout() {
 
     // What was said is stored as it was said, and as it was answered.
     let logins: serde_json::Value = serde_json::from_str(&remembered).unwrap();
-    let token = logins[&url]["access_token"].as_str().unwrap();
-    let ask = Ask::new("GET", &format!("/emotion/steps/{session}")).bearer(token);
+    let token = logins[format!("{url}/")]["access_token"].as_str().unwrap();
+    let ask = Ask::new("GET", format!("/emotion/steps/{session}")).bearer(token);
     let stored = ask.send_to(server.address).await.json();
     assert_eq!(stored[0]["user_input"], "요즘 기분이 별로야.");
     assert_eq!(stored[0]["gpt_response"], said.out.trim_end_matches('\n'));

@@ -5,7 +5,7 @@ use crate::cluster::cluster;
 use crate::command_line::{Machine, Serving};
 use crate::proxy::{Proxy, Way};
 use crate::raw::{Answer, Ask};
-use crate::support::Person;
+use crate::support::{Person, Talk};
 use crate::upstream::{Reply, Upstream, done, ends, says};
 use futures_util::future::join_all;
 use std::net::SocketAddr;
@@ -18,8 +18,16 @@ const IN_TIME: Duration = Duration::from_millis(3000 + 700);
 struct Place {
     server: Serving,
     jiwoo: Person,
+    /// A socket that was open before anything went wrong.
+    talk: Talk,
     upstream: Upstream,
     _machine: Machine,
+}
+
+async fn generate(address: SocketAddr, token: &str) -> Answer {
+    let ask = Ask::new("POST", "/emotion/steps/generate").bearer(token);
+    let ask = ask.json(r#"{"user_input": "들어줘"}"#);
+    ask.send_to(address).await
 }
 
 impl Place {
@@ -33,9 +41,11 @@ impl Place {
         }
         let server = machine.serve(&[], &env);
         let jiwoo = person_at(server.address, "jiwoo").await;
+        let (talk, _) = on(&jiwoo, None).await;
         let mut place = Self {
             server,
             jiwoo,
+            talk,
             upstream,
             _machine: machine,
         };
@@ -60,9 +70,7 @@ impl Place {
     }
 
     async fn generate(&self) -> Answer {
-        let ask = Ask::new("POST", "/emotion/steps/generate").bearer(&self.jiwoo.token);
-        let ask = ask.json(r#"{"user_input": "들어줘"}"#);
-        ask.send_to(self.server.address).await
+        generate(self.server.address, &self.jiwoo.token).await
     }
 
     /// A turn goes as it should.
@@ -81,14 +89,14 @@ impl Place {
         assert_eq!(self.upstream.more_requests(), 0, "the model is not asked");
     }
 
-    async fn says_so_in_time(&self) {
-        // A new session needs no database.
-        let (mut talk, _) = on(&self.jiwoo, None).await;
+    async fn says_so_in_time(&mut self) {
+        let talk = &mut self.talk;
+        let (address, token) = (self.server.address, self.jiwoo.token.clone());
         let mut answered = Vec::new();
         let asking = async {
             let answers = join_all((0..20).map(|_| async {
                 let asked = Instant::now();
-                (self.generate().await, asked.elapsed())
+                (generate(address, &token).await, asked.elapsed())
             }))
             .await;
             let asked = Instant::now();
@@ -105,7 +113,8 @@ impl Place {
                 outcome = asking.as_mut() => break outcome,
                 live = async {
                     let asked = Instant::now();
-                    (self.get("/health/live").await.status, asked.elapsed())
+                    let answer = Ask::new("GET", "/health/live").send_to(address).await;
+                    (answer.status, asked.elapsed())
                 } => {
                     assert_eq!(live.0, 200);
                     answered.push(live.1);

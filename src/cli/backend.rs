@@ -68,6 +68,7 @@ impl Backend {
                 // Locked before the schema is touched.
                 let (lock, store) = blocking(move || {
                     let lock = lock(&file)?;
+                    SqliteStore::settle(&file)?;
                     Ok((lock, SqliteStore::open(&file, &SystemClock)?))
                 })
                 .await?;

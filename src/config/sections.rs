@@ -236,6 +236,8 @@ pub struct Limits {
     pub connections: usize,
     /// Most turns at once.
     pub turns: usize,
+    /// Most turns of one person at once, on one instance; 0 for no limit.
+    pub turns_a_user: usize,
     /// Most sockets of one person at once, on one instance; 0 for no limit.
     pub sockets_a_user: usize,
     /// Most sockets from one address at once, on one instance; 0 for no limit. An IPv6 address counts
@@ -255,10 +257,11 @@ impl Default for Limits {
             body_bytes: 65_536,
             connections: 20_000,
             turns: 1000,
+            turns_a_user: 8,
             sockets_a_user: 32,
             sockets_an_address: 256,
             messages_a_minute: 60,
-            tokens_a_day: 1_000_000,
+            tokens_a_day: 3_000_000,
         }
     }
 }

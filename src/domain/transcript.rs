@@ -59,8 +59,9 @@ pub struct Transcript {
     pub messages: Vec<Message>,
     /// How many of the oldest exchanges were left out.
     pub left_out: usize,
-    /// Whether less than a quarter of the budget is left: it is time to fold the oldest exchanges.
-    pub crowded: bool,
+    /// When less than a quarter of the budget is left: how many of the oldest exchanges to fold, so that
+    /// the rest takes half of what they all may take. Whatever was left out is among them.
+    pub to_fold: usize,
 }
 
 /// Tokens that a chat format spends on each message besides its text (`OpenAI`'s cookbook counts 3
@@ -76,11 +77,18 @@ pub fn assemble(
     budget: usize,
     count: &dyn Fn(&str) -> usize,
 ) -> Transcript {
-    let (left_out, crowded) = if surely_fits(&system, &history, user_input, budget) {
-        (0, false)
+    let (left_out, to_fold) = if surely_fits(&system, &history, user_input, budget) {
+        (0, 0)
     } else {
-        let (first, left) = first_that_fits(&system, &history, user_input, budget, count);
-        (first, first > 0 || left < budget / 4)
+        let frame = count(&system) + count(user_input) + 2 * MESSAGE_OVERHEAD;
+        let sizes: Vec<usize> = history.iter().map(|e| size(e, count)).collect();
+        let room = budget.saturating_sub(frame);
+        let (first, left) = newest_that_fit(&sizes, room);
+        let crowded = first > 0 || left < budget / 4;
+        // The newest one stays as it was said, if it can be shown at all.
+        let most = sizes.len().saturating_sub(1).max(first);
+        let fold = newest_that_fit(&sizes, room / 2).0.min(most);
+        (first, if crowded { fold } else { 0 })
     };
     let mut messages = Vec::with_capacity(2 + 2 * (history.len() - left_out));
     messages.push(Message {
@@ -106,7 +114,7 @@ pub fn assemble(
     Transcript {
         messages,
         left_out,
-        crowded,
+        to_fold,
     }
 }
 
@@ -126,19 +134,19 @@ pub fn surely_fits(system: &str, history: &[Exchange], user_input: &str, budget:
     most <= budget
 }
 
-/// The index of the oldest exchange that still fits, and the tokens that are left then.
-fn first_that_fits(
-    system: &str,
-    history: &[Exchange],
-    user_input: &str,
-    budget: usize,
-    count: &dyn Fn(&str) -> usize,
-) -> (usize, usize) {
-    let mut left = budget.saturating_sub(count(system) + count(user_input) + 2 * MESSAGE_OVERHEAD);
-    for (index, exchange) in history.iter().enumerate().rev() {
-        let answer = exchange.output_tokens.and_then(|n| usize::try_from(n).ok());
-        let answer = answer.unwrap_or_else(|| count(&exchange.gpt_response));
-        match left.checked_sub(count(&exchange.user_input) + answer + 2 * MESSAGE_OVERHEAD) {
+/// Tokens of an exchange: of the answer those that the provider counted, if it did.
+fn size(exchange: &Exchange, count: &dyn Fn(&str) -> usize) -> usize {
+    let answer = exchange.output_tokens.and_then(|n| usize::try_from(n).ok());
+    let answer = answer.unwrap_or_else(|| count(&exchange.gpt_response));
+    count(&exchange.user_input) + answer + 2 * MESSAGE_OVERHEAD
+}
+
+/// The index of the oldest of these sizes that fits into `room` with all that are newer, and what is
+/// left of it then.
+fn newest_that_fit(sizes: &[usize], room: usize) -> (usize, usize) {
+    let mut left = room;
+    for (index, size) in sizes.iter().enumerate().rev() {
+        match left.checked_sub(*size) {
             Some(rest) => left = rest,
             None => return (index + 1, left),
         }
@@ -146,22 +154,14 @@ fn first_that_fits(
     (0, left)
 }
 
-/// How many of the oldest exchanges to fold, so that those that stay take at most `keep` tokens and
-/// those that are folded at most `most`, but for a single one that is longer. The newest always stays.
-/// `tokens` are those of the exchanges, oldest first.
-pub fn to_fold(tokens: &[usize], keep: usize, most: usize) -> usize {
-    let mut stay = 0usize;
-    let newest = tokens.iter().rev().take_while(|size| {
-        stay = stay.saturating_add(**size);
-        stay <= keep
+/// How many of these sizes, from the first, fit into `most`; one in any case.
+pub fn as_many_as_fit(sizes: &[usize], most: usize) -> usize {
+    let mut sum = 0usize;
+    let fitting = sizes.iter().take_while(|size| {
+        sum = sum.saturating_add(**size);
+        sum <= most
     });
-    let wanted = tokens.len() - newest.count().max(1).min(tokens.len());
-    let mut folded = 0usize;
-    let oldest = tokens.iter().take(wanted).take_while(|size| {
-        folded = folded.saturating_add(**size);
-        folded <= most
-    });
-    oldest.count().max(1).min(wanted)
+    fitting.count().max(1).min(sizes.len())
 }
 
 #[cfg(test)]
@@ -196,7 +196,8 @@ mod tests {
         let t = assemble("s ".to_owned(), history, &"x".repeat(100), 48, &|t| {
             words(t)
         });
-        assert_eq!((t.left_out, t.crowded), (3, true));
+        // Half of the room of 38 holds one exchange of 19; what was left out is folded, too.
+        assert_eq!((t.left_out, t.to_fold), (3, 4));
         assert_eq!(t.messages[1].content, "u4");
         assert_eq!(t.messages.last().unwrap().content.len(), 100);
     }
@@ -231,35 +232,38 @@ mod tests {
     }
 
     #[test]
-    fn it_is_crowded_when_a_quarter_of_the_budget_is_not_left() {
+    fn it_is_folded_when_a_quarter_of_the_budget_is_not_left() {
         let assembled = |budget| {
             let long = "x".repeat(100);
-            assemble(
-                "s".into(),
-                vec![exchange(1, Some(10))],
-                &long,
-                budget,
-                &|t| words(t),
-            )
+            let history = (1..=2).map(|n| exchange(n, Some(1))).collect();
+            assemble("s".into(), history, &long, budget, &|t| words(t))
         };
-        // 1 + 1 + 8 for the frame and 1 + 10 + 8 for the exchange: 29.
-        let (crowded, airy) = (assembled(37), assembled(38));
-        assert_eq!((crowded.left_out, crowded.crowded), (0, true));
-        assert_eq!((airy.left_out, airy.crowded), (0, false));
+        // 1 + 1 + 8 for the frame, 1 + 1 + 8 for each exchange: 30.
+        let (crowded, airy) = (assembled(38), assembled(39));
+        assert_eq!((crowded.left_out, crowded.to_fold), (0, 1));
+        assert_eq!((airy.left_out, airy.to_fold), (0, 0));
+    }
+
+    /// Nothing falls between what is shown and what is folded, whatever the sizes are.
+    #[test]
+    fn what_is_left_out_is_folded() {
+        for budget in 0..80 {
+            for hidden in [0, 5, 40] {
+                let history = (1..=5).map(|n| exchange(n, Some(hidden))).collect();
+                let t = assemble("s ".repeat(9), history, &"x".repeat(200), budget, &|t| {
+                    words(t)
+                });
+                assert!(t.to_fold >= t.left_out, "{budget} {hidden}");
+                assert!(t.to_fold < 5 || t.left_out == 5, "{budget} {hidden}");
+            }
+        }
     }
 
     #[test]
-    fn the_oldest_are_folded_until_the_rest_has_room() {
-        assert_eq!(to_fold(&[10, 10, 10, 10], 20, 100), 2);
-        assert_eq!(to_fold(&[10, 10, 10, 10], 25, 100), 2);
-        // No more at a time than can be read at a time.
-        assert_eq!(to_fold(&[10, 10, 10, 10], 0, 25), 2);
-        // The newest one stays, however long it is; one is folded, however long it is.
-        assert_eq!(to_fold(&[10, 90], 5, 100), 1);
-        assert_eq!(to_fold(&[90, 10], 20, 5), 1);
-        assert_eq!(to_fold(&[90], 5, 100), 0);
-        assert_eq!(to_fold(&[], 5, 100), 0);
-        // There is room already.
-        assert_eq!(to_fold(&[1, 1], 5, 100), 0);
+    fn as_many_are_folded_at_a_time_as_can_be_read_at_a_time() {
+        assert_eq!(as_many_as_fit(&[10, 10, 10], 25), 2);
+        assert_eq!(as_many_as_fit(&[90, 10], 5), 1);
+        assert_eq!(as_many_as_fit(&[], 5), 0);
+        assert_eq!(as_many_as_fit(&[1, 1], 5), 2);
     }
 }

@@ -44,6 +44,11 @@ impl Day {
         Self(time.as_micros().div_euclid(DAY))
     }
 
+    /// The day so many days before.
+    pub const fn back(self, days: i64) -> Self {
+        Self(self.0.saturating_sub(days))
+    }
+
     /// Days since 1970-01-01.
     pub const fn number(self) -> i64 {
         self.0

@@ -6,12 +6,14 @@
 
 use crate::config::Network;
 use crate::domain::{Error, ErrorCode, UserId};
-use axum::http::HeaderMap;
+use axum::http::{HeaderMap, HeaderValue};
 use std::collections::HashMap;
 use std::hash::Hash;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+const FORWARDED: &str = "x-forwarded-for";
 /// Seconds after which somebody who was sent away may find a place.
 const RETRY: u32 = 5;
 
@@ -20,6 +22,8 @@ const RETRY: u32 = 5;
 pub(super) struct Crowd {
     users: Arc<Counts<UserId>>,
     addresses: Arc<Counts<IpAddr>>,
+    /// Whether it was said that a proxy is not named.
+    warned: AtomicBool,
 }
 
 impl Crowd {
@@ -27,6 +31,13 @@ impl Crowd {
     pub(super) fn of_user(&self, user_id: UserId, most: usize) -> Result<Counted<UserId>, Error> {
         let place = Counts::take(&self.users, user_id, most);
         place.ok_or_else(|| too_many("too many sockets of this account are open: close one"))
+    }
+
+    /// Says once that a proxy is not named.
+    pub(super) fn warn_of_proxy(&self, peer: IpAddr) {
+        if !self.warned.swap(true, Ordering::Relaxed) {
+            tracing::warn!(%peer, "a proxy is not among server.trusted_proxies: addresses behind it are not told apart");
+        }
     }
 
     /// A place among the sockets from an address; `too_many` when there are `most` (0: any number).
@@ -62,15 +73,46 @@ fn household(address: IpAddr) -> IpAddr {
 pub(super) fn origin(peer: IpAddr, headers: &HeaderMap, trusted: &[Network]) -> IpAddr {
     let is_trusted = |address| trusted.iter().any(|network| network.contains(address));
     let mut address = peer.to_canonical();
-    let lines = headers.get_all("x-forwarded-for").iter();
-    let lines: Vec<&str> = lines.filter_map(|line| line.to_str().ok()).collect();
-    let mut told = lines.iter().rev().flat_map(|line| line.rsplit(','));
+    let lines: Vec<&[u8]> = headers
+        .get_all(FORWARDED)
+        .iter()
+        .map(HeaderValue::as_bytes)
+        .collect();
+    let mut told = lines
+        .iter()
+        .rev()
+        .flat_map(|line| line.rsplit(|byte| *byte == b','));
     while is_trusted(address)
-        && let Some(Ok(before)) = told.next().map(|entry| entry.trim().parse::<IpAddr>())
+        && let Some(Some(before)) = told.next().map(entry)
     {
         address = before.to_canonical();
     }
     address
+}
+
+/// An entry of `X-Forwarded-For`: an address, some proxies add the port.
+fn entry(bytes: &[u8]) -> Option<IpAddr> {
+    let text = std::str::from_utf8(bytes).ok()?.trim();
+    let address = text.parse().ok();
+    address.or_else(|| {
+        text.parse::<SocketAddr>()
+            .ok()
+            .map(|with_port| with_port.ip())
+    })
+}
+
+/// Whether a peer on a private network says that it passes others on, though it is not among the trusted
+/// proxies: most likely somebody forgot to name it, and everybody seems to come from one address.
+pub(super) fn unnamed_proxy(peer: IpAddr, headers: &HeaderMap, trusted: &[Network]) -> bool {
+    let private = match peer.to_canonical() {
+        IpAddr::V4(v4) => v4.is_private() || v4.is_loopback(),
+        IpAddr::V6(v6) => v6.is_unique_local() || v6.is_loopback(),
+    };
+    private
+        && headers.contains_key(FORWARDED)
+        && !trusted
+            .iter()
+            .any(|network| network.contains(peer.to_canonical()))
 }
 
 #[derive(Debug)]
@@ -168,7 +210,8 @@ mod tests {
         let from = |peer: &str, lines: &[&str]| {
             let mut headers = HeaderMap::new();
             for line in lines {
-                headers.append("x-forwarded-for", line.parse().unwrap());
+                let line = HeaderValue::from_bytes(line.as_bytes()).unwrap();
+                headers.append(FORWARDED, line);
             }
             origin(address(peer), &headers, &trusted).to_string()
         };
@@ -185,10 +228,21 @@ mod tests {
             "198.51.100.1"
         );
         assert_eq!(from("127.0.0.1", &["2001:db8::1"]), "2001:db8::1");
-        for nonsense in ["", "unknown", "198.51.100.1:80", "1.2.3.4, _x"] {
+        assert_eq!(from("127.0.0.1", &["198.51.100.1:5678"]), "198.51.100.1");
+        assert_eq!(from("127.0.0.1", &["[2001:db8::1]:443"]), "2001:db8::1");
+        for nonsense in ["", "unknown", "1.2.3.4, _x"] {
             assert_eq!(from("127.0.0.1", &[nonsense]), "127.0.0.1", "{nonsense}");
         }
         assert_eq!(from("127.0.0.1", &[]), "127.0.0.1");
         assert_eq!(from("127.0.0.1", &["10.0.0.7"]), "10.0.0.7");
+        // What a client wrote itself does not spoil what the proxy added.
+        assert_eq!(from("127.0.0.1", &["é, 198.51.100.1"]), "198.51.100.1");
+        let mut headers = HeaderMap::new();
+        let unnamed =
+            |peer: &str, headers: &HeaderMap| unnamed_proxy(address(peer), headers, &trusted);
+        assert!(!unnamed("172.17.0.1", &headers), "somebody next door");
+        headers.insert(FORWARDED, HeaderValue::from_static("198.51.100.1"));
+        assert!(unnamed("172.17.0.1", &headers) && unnamed("fd00::1", &headers));
+        assert!(!unnamed("127.0.0.1", &headers) && !unnamed("203.0.113.5", &headers));
     }
 }

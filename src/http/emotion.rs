@@ -199,7 +199,7 @@ pub(super) async fn generate(
         .map(|value| value.to_str().unwrap_or_default().trim_matches('"'));
     let step = answer(&surface.app, caller.user_id(), &request, key, assessment).await;
     step.map(|step| Json(step.into()))
-        .map_err(|failure| failure.safety(safety))
+        .map_err(|failure| failure.or_safety(safety))
 }
 
 async fn answer(
@@ -211,8 +211,12 @@ async fn answer(
 ) -> Result<EmotionStep, Failure> {
     let say = match say(app, user_id, request, idempotency_key, assessment).await {
         Ok(say) => say,
-        Err(error) => return Err(Failure::from(error).stored(Some(false))),
+        Err(error) => {
+            let stored = stored_after(&error);
+            return Err(Failure::from(error).stored(stored));
+        }
     };
+    let (session_id, words) = (say.session_id, request.user_input.as_str());
     let unanswered = |error: Error| Failure::from(error).stored(Some(true));
     match app.say(user_id, say).await {
         Ok(Said::Started(turn) | Said::Running(turn)) => match app.ended(&turn).await {
@@ -235,7 +239,14 @@ async fn answer(
         Ok(Said::Stored(step)) => Ok(*step),
         Err(error) => {
             let stored = stored_after(&error);
-            Err(Failure::from(error).stored(stored))
+            // Who has used up the day is judged by what they said before as well.
+            let safety = if error.code() == ErrorCode::QuotaExceeded {
+                let held = app.assess_in_session(user_id, session_id, words).await;
+                app.safety(words, &held)
+            } else {
+                None
+            };
+            Err(Failure::from(error).stored(stored).safety(safety))
         }
     }
 }

@@ -20,6 +20,14 @@ pub(super) struct Failure {
 }
 
 impl Failure {
+    /// The same, unless it is said already.
+    pub(super) fn or_safety(self, safety: Option<Safety>) -> Self {
+        match self.safety {
+            Some(_) => self,
+            None => self.safety(safety),
+        }
+    }
+
     /// Adds whom somebody in danger may reach, although the turn is refused.
     pub(super) fn safety(mut self, safety: Option<Safety>) -> Self {
         self.safety = safety;

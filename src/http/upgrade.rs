@@ -65,9 +65,19 @@ async fn checked(
     let limits = &surface.app.config().limits;
     let peer = parts.extensions.get::<accept::Peer>().map(|peer| peer.0);
     let trusted = &surface.app.config().server.trusted_proxies;
+    let unnamed = peer.filter(|peer| crowd::unnamed_proxy(*peer, headers, trusted));
+    if let Some(proxy) = unnamed {
+        surface.crowd.warn_of_proxy(proxy);
+    }
+    // Better no limit than one that everybody behind a forgotten proxy shares.
+    let most = if unnamed.is_some() {
+        0
+    } else {
+        limits.sockets_an_address
+    };
     let address = peer
         .map(|peer| crowd::origin(peer, headers, trusted))
-        .map(|address| surface.crowd.of_address(address, limits.sockets_an_address))
+        .map(|address| surface.crowd.of_address(address, most))
         .transpose()
         .map_err(refuse)?;
     let upgrade = upgrade.map_err(|rejection| {

@@ -27,6 +27,8 @@ use tokio::time::Instant;
 const LOOK: Duration = Duration::from_secs(1);
 /// How often the instance that runs the turn is told that somebody reads along.
 const WATCH: Duration = Duration::from_secs(3);
+/// How long the end of a turn waits for what the person has used.
+const NICE_TO_KNOW: Duration = Duration::from_millis(100);
 /// How long a person who has read further than what is stored waits for the rest to be stored.
 const CATCH_UP: Duration = Duration::from_secs(2);
 /// How often news are followed up while the database does not answer.
@@ -261,8 +263,11 @@ impl App {
                 }
                 if let ServerFrame::Done(done) = &mut end {
                     // Nice to know, and no reason to wait or to fail.
-                    let used = self.usage(turn.user_id).await.ok();
-                    done.quota = used.and_then(|used| self.quota_left(used));
+                    let used = tokio::time::timeout(NICE_TO_KNOW, self.usage(turn.user_id)).await;
+                    done.quota = used
+                        .ok()
+                        .and_then(Result::ok)
+                        .and_then(|used| self.quota_left(used));
                 }
                 return self.live.finish(&turn, end);
             }

@@ -77,6 +77,7 @@ pub struct App {
     turns: TaskTracker,
     turn_places: Arc<Semaphore>,
     pace: pace::Pace,
+    running: Arc<pace::RunningTurns>,
     folding: turn::folding::Folding,
     draining: CancellationToken,
     /// Ends the turns that are still running when the drain deadline has passed.
@@ -99,6 +100,7 @@ impl App {
                 parts.config.limits.turns.min(Semaphore::MAX_PERMITS),
             )),
             pace: pace::Pace::new(parts.config.limits.messages_a_minute),
+            running: Arc::default(),
             folding: turn::folding::Folding::default(),
             keys,
             chain: Chain::new(

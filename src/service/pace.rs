@@ -1,7 +1,7 @@
-//! How fast a person may speak.
+//! How fast a person may speak, and how much at once.
 //!
-//! Owns [`Pace`]. Called by the turn before it begins, and by the sweep, which forgets those who have
-//! been silent. Invariants: a burst of a minute's messages is let through, then one for each that the
+//! Owns [`Pace`] and [`Running`]. Called by the turn before it begins, and by the sweep, which forgets those
+//! who have been silent. Invariants: a burst of a minute's messages is let through, then one for each that the
 //! minute allows; its time is monotonic, whatever the clock does; nobody is remembered for longer than
 //! it takes to be let through again.
 
@@ -9,7 +9,9 @@ use crate::domain::{Error, ErrorCode, Result, UserId};
 use governor::clock::{Clock as _, MonotonicClock};
 use governor::state::keyed::DashMapStateStore;
 use governor::{Quota, RateLimiter};
+use std::collections::HashMap;
 use std::num::NonZeroU32;
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// Lets through what is within the pace of each person.
 pub(super) struct Pace(Option<Limiter>);
@@ -51,9 +53,65 @@ impl Pace {
     }
 }
 
+/// How many turns of each person run.
+pub(super) type RunningTurns = Mutex<HashMap<UserId, usize>>;
+
+/// One of the turns of a person that run; no longer when it is dropped. What they cost is known only at
+/// their end, so a quota bounds what one person costs only if few of them run at once.
+pub(super) struct Running {
+    turns: Arc<RunningTurns>,
+    user_id: UserId,
+}
+
+impl Running {
+    /// `too_many` when `most` turns of the person run; 0 for any number.
+    pub(super) fn take(turns: &Arc<RunningTurns>, user_id: UserId, most: usize) -> Result<Self> {
+        let mut running = turns.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = running.entry(user_id).or_insert(0);
+        if most > 0 && *count >= most {
+            return Err(Error::new(
+                ErrorCode::TooMany,
+                "too many of your conversations are being answered at once: wait a moment",
+            )
+            .retry_after(1));
+        }
+        *count += 1;
+        drop(running);
+        Ok(Self {
+            turns: Arc::clone(turns),
+            user_id,
+        })
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let mut running = self.turns.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(count) = running.get_mut(&self.user_id) {
+            *count -= 1;
+            if *count == 0 {
+                running.remove(&self.user_id);
+            }
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn who_has_ended_makes_room_and_is_not_remembered() {
+        let turns = Arc::new(RunningTurns::default());
+        let person = |n| UserId(uuid::Uuid::from_u128(n));
+        let first = Running::take(&turns, person(1), 1).ok().unwrap();
+        let refused = Running::take(&turns, person(1), 1).err().unwrap();
+        assert_eq!(refused.code(), ErrorCode::TooMany);
+        assert!(Running::take(&turns, person(2), 1).is_ok());
+        assert!(Running::take(&turns, person(1), 0).is_ok(), "0 is no limit");
+        drop(first);
+        assert!(turns.lock().unwrap().is_empty());
+    }
 
     #[test]
     fn each_person_has_a_pace_of_their_own() {

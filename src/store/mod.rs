@@ -264,6 +264,9 @@ pub trait Store: Send + Sync + 'static {
     /// only (0: none), and charges the tokens it took; `false` when it does not.
     fn fold(&self, fold: Fold) -> BoxFuture<'_, Result<bool>>;
 
+    /// Forgets what people used on days before `day`; of how many days of people.
+    fn forget_usage(&self, day: Day) -> BoxFuture<'_, Result<u64>>;
+
     /// What the person has used of a day.
     fn usage(&self, user_id: UserId, day: Day) -> BoxFuture<'_, Result<Usage>>;
 

@@ -142,6 +142,9 @@ impl Texts {
             ("session_ended", _) => "마친 대화예요. 새 대화를 시작해 주세요",
             ("turn_in_progress", _) => "앞의 말에 아직 답하는 중이에요",
             ("too_large", _) => "너무 길어요",
+            ("quota_exceeded", _) => {
+                "오늘 쓸 수 있는 만큼 다 이야기했어요. 오전 9시(한국 시각) 뒤에 다시 만나요"
+            }
             ("too_many", _) => "잠시 쉬었다가 다시 해 주세요",
             ("overloaded", _) => "지금 서버가 붐벼요",
             ("unavailable" | "internal", _) => "서버에 문제가 생겼어요",

@@ -150,6 +150,7 @@ macro_rules! every_case {
                 what_turns_cost_adds_up_by_person_and_day,
                 a_turn_is_charged_once_however_often_it_ends,
                 of_twenty_that_charge_at_once_none_is_lost,
+                what_was_used_long_ago_is_forgotten,
                 who_has_used_up_the_day_begins_nothing,
                 a_summary_stands_for_the_oldest_steps_and_is_replaced_by_who_saw_it,
                 of_twenty_that_fold_the_same_steps_one_counts;

@@ -1,16 +1,16 @@
 //! How much one person, one address and one socket may ask for, and what those hear who ask for more.
 
 use crate::raw::Ask;
-use crate::support::{START, Server};
+use crate::support::{PATIENCE, START, Server, held};
 use deepme::client::{ClientError, ConnectOptions, Event};
 use deepme::config::Config;
 use deepme::domain::Timestamp;
 use deepme::domain::usage::Day;
 use deepme::llm::ChatModel;
 use deepme::llm::listener::Listener;
-use deepme::llm::scripted::{Act, answer};
+use deepme::llm::scripted::{Act, Gate, answer};
 use deepme::wire::rest::GenerateRequest;
-use deepme::wire::ws::ServerFrame;
+use deepme::wire::ws::{ClientFrame, ServerFrame};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -84,14 +84,100 @@ async fn a_person_has_so_many_sockets_and_gets_one_back_when_one_closes() {
     minsu.connect(None).await;
     first.0.close().await;
     // The place is free as soon as the server has seen the socket go.
-    while jiwoo
-        .client
-        .connect(&ConnectOptions::default())
-        .await
-        .is_err()
-    {
-        tokio::task::yield_now().await;
-    }
+    let options = ConnectOptions::default();
+    let free = async {
+        while jiwoo.client.connect(&options).await.is_err() {
+            tokio::task::yield_now().await;
+        }
+    };
+    let freed = tokio::time::timeout(PATIENCE, free).await;
+    freed.expect("the place of a socket that has gone is free");
+}
+
+/// A message that is sent again because its answer was lost is not lost to the pace.
+#[tokio::test]
+async fn a_message_that_was_stored_is_answered_beyond_the_pace() {
+    let server = Server::with(|config| config.limits.messages_a_minute = 1).await;
+    let jiwoo = server.person("jiwoo").await;
+    let (mut talk, session) = jiwoo.connect(None).await;
+    server.script(answer(&["네, ", "들어요."]));
+    talk.message("들어줘", "m1", None).await;
+    assert_eq!(talk.turn().await.text, "네, 들어요.");
+    talk.message("다른 말", "m2", None).await;
+    assert_eq!(talk.error().await.code, "too_many");
+    talk.message("들어줘", "m1", Some(3)).await;
+    assert_eq!(talk.turn().await.text, "들어요.");
+    let said = GenerateRequest {
+        session_id: Some(session.session_id),
+        user_input: "들어줘".into(),
+        message_id: Some("m1".into()),
+        ..GenerateRequest::default()
+    };
+    let step = jiwoo.client.generate(&said).await.unwrap();
+    assert_eq!(step.gpt_response, "네, 들어요.");
+    assert_eq!(server.model.asked().len(), 1);
+}
+
+#[tokio::test]
+async fn a_person_has_so_many_turns_at_once() {
+    let server = Server::with(|config| config.limits.turns_a_user = 1).await;
+    let (jiwoo, minsu) = (server.person("jiwoo").await, server.person("minsu").await);
+    let (mut phone, _) = jiwoo.connect(None).await;
+    let (mut tablet, _) = jiwoo.connect(None).await;
+    let (mut other, _) = minsu.connect(None).await;
+    let gate = Gate::default();
+    server.script(held("네, ", &gate, "들어요."));
+    phone.message("들어줘", "m1", None).await;
+    phone.text("네, ").await;
+    tablet.input("나도").await;
+    let error = tablet.error().await;
+    assert_eq!(
+        (error.code.as_str(), error.stored),
+        ("too_many", Some(false))
+    );
+    assert!(error.retry_after.is_some());
+    server.script(answer(&["안녕"]));
+    other.input("안녕").await;
+    assert_eq!(other.turn().await.text, "안녕");
+    gate.open();
+    assert_eq!(phone.turn().await.text, "들어요.");
+    server.script(answer(&["그래"]));
+    // The place is given back when everything of the turn has ended, a moment after its end was told.
+    let free = async {
+        loop {
+            tablet.input("나도").await;
+            match tablet.frame().await {
+                ServerFrame::Accepted { .. } => break,
+                ServerFrame::Error { error } => assert_eq!(error.code, "too_many"),
+                other => panic!("{other:?}"),
+            }
+        }
+    };
+    tokio::time::timeout(PATIENCE, free).await.unwrap();
+    assert_eq!(tablet.turn().await.text, "그래");
+}
+
+/// What the model was made to read is paid for, though the person did not wait for a word of it.
+#[tokio::test]
+async fn a_turn_that_is_stopped_before_its_first_token_is_not_free() {
+    let server = Server::start().await;
+    let jiwoo = server.person("jiwoo").await;
+    let (mut talk, _) = jiwoo.connect(None).await;
+    server.script(vec![Act::Hang]);
+    talk.input("들어줘").await;
+    let accepted = talk.frame().await;
+    assert!(matches!(accepted, ServerFrame::Accepted { .. }));
+    let asked = async {
+        while server.model.asked().is_empty() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, asked).await.unwrap();
+    talk.send(&ClientFrame::Stop).await;
+    talk.turn().await;
+    let usage = jiwoo.client.usage().await.unwrap();
+    assert!(usage.input_tokens > 250, "{usage:?}");
+    assert_eq!(usage.output_tokens, 0);
 }
 
 #[tokio::test]
@@ -152,6 +238,39 @@ async fn who_floods_a_socket_loses_it() {
         }
     }
     assert!((600..1000).contains(&pongs), "{pongs}");
+}
+
+/// Words that come too late in a flood are not lost without a word.
+#[tokio::test]
+async fn who_floods_is_told_that_the_words_were_not_taken() {
+    let server = Server::start().await;
+    let (mut talk, _) = server.person("jiwoo").await.connect(None).await;
+    for _ in 0..600 {
+        talk.send_text(r#"{"ping": 1}"#).await;
+    }
+    // The pace lets some more through while the first ones are read.
+    let words = r#"{"user_input": "", "message_id": "m"}"#;
+    for _ in 0..100 {
+        talk.send_text(words).await;
+    }
+    let mut last = None;
+    loop {
+        match talk.event().await {
+            Event::Frame(frame) => last = Some(frame),
+            Event::Closed(code, _) => {
+                assert_eq!(code, 4429);
+                break;
+            }
+            Event::Unknown(other) => panic!("{other}"),
+        }
+    }
+    let Some(ServerFrame::Error { error }) = last else {
+        panic!("{last:?}")
+    };
+    assert_eq!(
+        (error.code.as_str(), error.stored),
+        ("too_many", Some(false))
+    );
 }
 
 #[tokio::test]
@@ -232,6 +351,32 @@ async fn the_day_of_somebody_in_danger_is_longer() {
         (error.code.as_str(), error.stored),
         ("quota_exceeded", Some(false))
     );
+}
+
+/// The next words may be harmless; the danger is not over because of that.
+#[tokio::test]
+async fn a_danger_of_a_moment_ago_holds_when_the_day_is_used_up() {
+    let server = Server::with(|config| config.limits.tokens_a_day = 100).await;
+    let jiwoo = server.person("jiwoo").await;
+    let (mut talk, session) = jiwoo.connect(None).await;
+    server.script(costly(100, 0));
+    talk.input("죽고 싶어").await;
+    talk.turn().await.done();
+    server.script(costly(90, 10));
+    talk.input("응").await;
+    assert_eq!(talk.turn().await.done().quota.unwrap().remaining, 0);
+    talk.input("응").await;
+    let first = talk.frame().await;
+    assert!(matches!(first, ServerFrame::Safety { .. }), "{first:?}");
+    assert_eq!(talk.error().await.code, "quota_exceeded");
+    let said = GenerateRequest {
+        session_id: Some(session.session_id),
+        user_input: "응".into(),
+        ..GenerateRequest::default()
+    };
+    let refused = problem(jiwoo.client.generate(&said).await.unwrap_err());
+    assert_eq!(refused.code, "quota_exceeded");
+    assert!(refused.safety.is_some());
 }
 
 #[tokio::test]

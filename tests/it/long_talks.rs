@@ -3,6 +3,7 @@
 use crate::support::{PATIENCE, Person, Server, Talk};
 use deepme::config::Config;
 use deepme::domain::prompt::{self, Language};
+use deepme::domain::step::FinishReason;
 use deepme::domain::transcript::Role;
 use deepme::llm::scripted::{Act, Gate, Scripted, answer};
 use deepme::llm::{ChatModel, ChatRequest, Fault, TokenStream};
@@ -119,7 +120,7 @@ async fn what_no_longer_fits_is_folded_beside_the_conversation_and_told_to_the_m
     let given = &request.messages[1].content;
     assert_eq!(request.messages.len(), 2);
     assert!(
-        given.contains("1번째 날") && given.contains("답: 그랬군요."),
+        given.contains("1번째 날") && given.contains(r#""답":"그랬군요.""#),
         "{given}"
     );
     assert!(!given.contains("6번째 날"), "the newest stay as they are");
@@ -135,7 +136,10 @@ async fn what_no_longer_fits_is_folded_beside_the_conversation_and_told_to_the_m
     assert!(!left_out, "what is not shown is in the summary");
     let (system, said) = talker.given();
     assert!(system.starts_with("당신은 노아입니다."), "{system}");
-    assert!(system.ends_with("회사 일로 여러 밤을 설쳤다."), "{system}");
+    assert!(
+        system.ends_with("<notes>\n회사 일로 여러 밤을 설쳤다.\n</notes>"),
+        "{system}"
+    );
     assert!(!has(&said, 1) && has(&said, 6) && has(&said, 7), "{said:?}");
     // The words themselves are all there.
     let sessions = client.sessions(talker.jiwoo.user_id, None).await.unwrap();
@@ -150,27 +154,24 @@ async fn a_summary_grows_with_the_conversation() {
     let mut talker = talker().await;
     let model = Arc::clone(&talker.model);
     let client = talker.jiwoo.client.clone();
-    for round in 1..=2usize {
-        let charged = if round == 1 { 100_000 } else { 200_000 };
-        let text = format!("{round}번째 요약");
-        model
-            .summaries
-            .add(vec![Act::Say(text.clone()), Act::Counted(100_000, 10)]);
-        for n in 1..=6 {
-            talker.say(round * 10 + n).await;
-        }
-        let stored = async || client.usage().await.unwrap().input_tokens > charged;
-        talker.until("it is stored", stored).await;
-        talker.say(round * 10 + 7).await;
-        assert!(talker.given().0.ends_with(&text));
+    for n in 1..=10 {
+        let summary = vec![Act::Say(format!("{n}번째 요약")), Act::Counted(100_000, 10)];
+        model.summaries.add(summary);
     }
+    for n in 21..=34 {
+        talker.say(n).await;
+    }
+    let stored = async || client.usage().await.unwrap().input_tokens > 200_000;
+    talker.until("two are stored", stored).await;
+    talker.say(35).await;
+    assert!(talker.given().0.ends_with("번째 요약\n</notes>"));
     let asked = model.summaries.asked();
     let second = asked
         .iter()
         .find(|request| request.messages[1].content.contains("1번째 요약"))
         .expect("made from the one before");
     assert!(
-        !second.messages[1].content.contains("11번째 날"),
+        !second.messages[1].content.contains("21번째 날"),
         "told once"
     );
 }
@@ -189,6 +190,68 @@ async fn without_a_summary_the_window_alone_is_used_and_that_is_said() {
     let (system, said) = talker.given();
     assert!(!system.contains("---"), "{system}");
     assert!(!has(&said, 1) && has(&said, 8), "{said:?}");
+}
+
+/// Half a summary would take the place of whole steps for ever.
+#[tokio::test]
+async fn a_summary_that_is_not_whole_is_not_kept() {
+    for reason in [FinishReason::ContentFilter, FinishReason::Length] {
+        let mut talker = talker().await;
+        talker
+            .model
+            .summaries
+            .add(vec![Act::Say("반만".to_owned()), Act::End(reason)]);
+        for n in 1..=6 {
+            talker.say(n).await;
+        }
+        let model = Arc::clone(&talker.model);
+        let asked = async || model.summaries.asked().len() == 1;
+        talker.until("a summary is asked for", asked).await;
+        let mut left_out = false;
+        for n in 7..=9 {
+            left_out = talker.say(n).await;
+        }
+        assert!(left_out, "what is not shown is said");
+        assert!(!talker.given().0.contains("반만"));
+        // And it is not asked for again at once.
+        assert_eq!(model.summaries.asked().len(), 1);
+    }
+}
+
+/// Steps beyond what is read at a time are not forgotten without a word, and are folded like the rest.
+#[tokio::test]
+async fn what_is_older_than_the_history_is_folded() {
+    let model = Arc::new(Model::default());
+    let mut config = Config::default();
+    config.llm.history_steps = 2;
+    let dir = Arc::new(tempfile::tempdir().unwrap());
+    let models = vec![Arc::clone(&model) as Arc<dyn ChatModel>];
+    let server = Server::on(dir, config, Some(models)).await;
+    let jiwoo = server.person("jiwoo").await;
+    let (talk, _) = jiwoo.connect(None).await;
+    let mut talker = Talker {
+        model: Arc::clone(&model),
+        jiwoo,
+        talk,
+        server,
+    };
+    model.summaries.add(vec![
+        Act::Say("첫날 이야기".to_owned()),
+        Act::Counted(100_000, 10),
+    ]);
+    for n in 1..=3 {
+        assert!(!talker.say(n).await, "{n}");
+    }
+    assert!(
+        talker.say(4).await,
+        "the first one is neither read nor folded"
+    );
+    let client = talker.jiwoo.client.clone();
+    let stored = async || client.usage().await.unwrap().input_tokens > 100_000;
+    talker.until("it is folded", stored).await;
+    let asked = model.summaries.asked().remove(0);
+    let given = &asked.messages[1].content;
+    assert!(given.contains("1번째 날") && !given.contains("2번째 날"));
 }
 
 #[tokio::test]

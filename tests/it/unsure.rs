@@ -230,6 +230,10 @@ impl Store for Unsure {
         self.inner.fold(fold)
     }
 
+    fn forget_usage(&self, day: Day) -> BoxFuture<'_, Result<u64>> {
+        self.inner.forget_usage(day)
+    }
+
     fn usage(&self, user_id: UserId, day: Day) -> BoxFuture<'_, Result<Usage>> {
         self.inner.usage(user_id, day)
     }

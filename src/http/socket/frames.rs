@@ -5,12 +5,13 @@
 
 use super::{Over, Socket, Step};
 use crate::domain::step::{EmotionStep, MessageId, StepType, UserInput};
-use crate::domain::{Error, ErrorCode, SessionId, StepId, prompt};
+use crate::domain::{Error, ErrorCode, SessionId, StepId, UserId, prompt};
 use crate::safety::Assessment;
+use crate::service::App;
 use crate::service::live::{Cursor, LiveTurn, offset};
 use crate::service::turn::{Found, Said, Say, session_ended, stored_after, terminal};
 use crate::wire::ws::{
-    Accepted, Auth, ClientFrame, Ended, ErrorFrame, Renewed, Resume, Resumed, ServerFrame,
+    Accepted, Auth, ClientFrame, Ended, ErrorFrame, Renewed, Resume, Resumed, Safety, ServerFrame,
     UserMessage, close, token_json,
 };
 use axum::extract::ws::Message;
@@ -55,7 +56,8 @@ impl Socket {
         }
     }
 
-    /// The peer floods. Even then nobody in danger goes without help.
+    /// The peer floods. Even then nobody in danger goes without help, and it is said that the words were
+    /// not taken.
     async fn too_fast(&mut self, message: Option<Result<Message, axum::Error>>) -> Step {
         if let Some(Ok(Message::Text(text))) = message
             && let Ok(ClientFrame::UserInput(message)) = ClientFrame::parse(&text)
@@ -64,6 +66,12 @@ impl Socket {
             if let Some(safety) = self.app.safety(&message.user_input, &assessment) {
                 self.send(ServerFrame::Safety { safety }).await?;
             }
+            let error = Error::new(
+                ErrorCode::TooMany,
+                "so many messages at once are not taken: wait a moment",
+            )
+            .retry_after(1);
+            self.refuse(&error, Some(false)).await?;
         }
         Err(Over::Close(close::TOO_MANY, "too many messages"))
     }
@@ -151,6 +159,7 @@ impl Socket {
             }
         };
         let received = message.received;
+        let words = message.user_input.clone();
         let parsed = self.parse(session_id, message, assessment);
         // A database that was waited for once is not waited for again.
         let said = match unsure.map_or(parsed, Err) {
@@ -160,7 +169,8 @@ impl Socket {
                 .say(self.peer.subject.user_id, say)
                 .await
                 .map_err(|error| (stored_after(&error), error)),
-            Err(error) => Err((Some(false), error)),
+            // Where the database did not answer nobody knows whether an earlier try has stored them.
+            Err(error) => Err((stored_after(&error), error)),
         };
         match said {
             // The turn comes back by the subscription, as to every device of the session.
@@ -181,7 +191,10 @@ impl Socket {
                 self.replay(&step, received.unwrap_or(0)).await
             }
             Err((stored, error)) => {
-                if let Some(safety) = safety {
+                let app = Arc::clone(&self.app);
+                let user_id = self.peer.subject.user_id;
+                let held = held(&app, user_id, session_id, &words, safety, &error).await;
+                if let Some(safety) = held {
                     self.feed(ServerFrame::Safety { safety }.to_json()).await?;
                 }
                 self.refuse(&error, stored).await
@@ -302,6 +315,23 @@ impl Socket {
             Err(error) => self.refuse(&error, None).await,
         }
     }
+}
+
+/// What somebody is shown whose words are refused. Who has used up the day is judged by what they said
+/// before as well, for the turn that would have done so does not begin.
+async fn held(
+    app: &App,
+    user_id: UserId,
+    session_id: SessionId,
+    words: &str,
+    alone: Option<Safety>,
+    refusal: &Error,
+) -> Option<Safety> {
+    if alone.is_some() || refusal.code() != ErrorCode::QuotaExceeded {
+        return alone;
+    }
+    let held = app.assess_in_session(user_id, session_id, words).await;
+    app.safety(words, &held)
 }
 
 fn busy() -> Error {

@@ -29,17 +29,20 @@ pub(super) struct Facts {
     pub(super) output_tokens: Option<i64>,
     /// Whether the model broke off.
     pub(super) cut: bool,
-    /// Whether the conversation has little room left.
-    pub(super) crowded: bool,
+    /// Up to which step the conversation is to be folded, when it has little room left.
+    pub(super) fold_until: Option<i64>,
     /// When the first of those who said nothing may be asked again.
     pub(super) wait: Option<Duration>,
-    /// Bytes of what the language model that spoke was asked.
+    /// Bytes of what the language model was asked that answers, or was stopped before it did.
     asked_bytes: Option<usize>,
+    /// Bytes of what was said before it spoke, which costs nothing.
+    free_bytes: usize,
     input_tokens: Option<i64>,
 }
 
-/// What a provider may say that one answer took; what is beyond it is not counted but made up.
-const CREDIBLE: RangeInclusive<i64> = 0..=100_000_000;
+/// What a provider may say that one answer took; what is beyond it is not counted but made up, and so is
+/// a question of no tokens.
+const CREDIBLE: RangeInclusive<i64> = 1..=100_000_000;
 
 /// When a model that did not say is taken to be there again.
 const WAIT: Duration = Duration::from_secs(5);
@@ -59,17 +62,21 @@ impl Facts {
     /// The provider has counted.
     pub(super) fn counted(&mut self, input_tokens: Option<i64>, output_tokens: Option<i64>) {
         self.input_tokens = input_tokens.filter(|tokens| CREDIBLE.contains(tokens));
-        self.output_tokens = output_tokens.filter(|tokens| CREDIBLE.contains(tokens));
+        let counted = self.input_tokens.is_some();
+        self.output_tokens =
+            output_tokens.filter(|tokens| CREDIBLE.contains(tokens) || (*tokens == 0 && counted));
     }
 
-    /// What an answer of `said` bytes costs: as the provider counted, or else an estimate.
+    /// What a turn costs in which `said` bytes were said: as the provider counted, or else an estimate.
     pub(super) fn charge(&self, said: usize) -> Tokens {
         let Some(asked) = self.asked_bytes else {
             return Tokens::default();
         };
         Tokens {
             input: self.input_tokens.unwrap_or_else(|| estimate(asked)),
-            output: self.output_tokens.unwrap_or_else(|| estimate(said)),
+            output: self
+                .output_tokens
+                .unwrap_or_else(|| estimate(said.saturating_sub(self.free_bytes))),
         }
     }
 
@@ -156,6 +163,7 @@ async fn ask_link(
             }
             Err(fault) => fault,
         };
+        facts.asked_bytes = None;
         facts.said_nothing(&fault);
         tracing::warn!(step_id = %turn.step_id, model = model.name(), fault = fault.as_str(), tries, "model did not answer");
         let mut random = [0; 8];
@@ -191,7 +199,9 @@ async fn ask(
     let mut heard = Instant::now();
     let mut patience = Duration::from_secs(llm.first_token_seconds);
     let mut timer = std::pin::pin!(tokio::time::sleep_until(heard + patience));
-    let asked = model.is_language_model().then(|| bytes(&request));
+    // Whoever stops the turn from now on has made it read.
+    facts.asked_bytes = model.is_language_model().then(|| bytes(&request));
+    facts.free_bytes = turn.text_len();
     let mut stream = tokio::select! {
         stream = model.ask(request) => stream?,
         () = &mut timer => return Err(Fault::Stalled),
@@ -218,7 +228,6 @@ async fn ask(
                     patience = idle;
                     timer.as_mut().reset(heard + patience);
                     facts.model = Some(model.name().to_owned());
-                    facts.asked_bytes = asked;
                     if fallback {
                         turn.tell(fallback_notice(model.name(), &turn.user_input));
                     }

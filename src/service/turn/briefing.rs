@@ -17,7 +17,7 @@ use crate::wire::ws::{NOTICE_TRIMMED, Notice, ServerFrame};
 /// The person's earlier turns that the safety gate reads along.
 pub(in crate::service) const RECENT: u32 = 4;
 /// The person's earlier turns whose tier still holds.
-const STICKY: usize = 20;
+pub(super) const STICKY: u32 = 20;
 
 /// What the turn needs beside its words.
 #[derive(Debug)]
@@ -50,7 +50,7 @@ pub(in crate::service) fn assess_together(
 /// A tier holds on: somebody who spoke of dying a few turns ago is not over it because they now talk
 /// of the weather. The frame is for the turn that raised it; the model is told for all of them.
 pub(super) fn sticky(now: Assessment, history: &[Exchange]) -> Assessment {
-    let earlier = history.iter().rev().take(STICKY);
+    let earlier = history.iter().rev().take(STICKY as usize);
     earlier
         .map(|exchange| crate::service::assess(&exchange.user_input, &[]))
         .fold(now, |highest, assessment| {
@@ -124,15 +124,25 @@ pub(super) fn instructions(
     (system, label)
 }
 
-/// The messages that fit, and whether there is little room left beside them; tokens are counted off the runtime, and only when bytes do not settle it.
+/// What the model is given, and up to which step the conversation is to be folded, if it is.
+pub(super) struct Fitted {
+    pub(super) messages: Vec<transcript::Message>,
+    pub(super) fold_until: Option<i64>,
+}
+
+/// The messages that fit; tokens are counted off the runtime, and only when bytes do not settle it.
+/// `folded` is the last step that a summary stands for; steps between it and the history are as good as
+/// left out.
 pub(super) async fn fit(
     app: &App,
     turn: &LiveTurn,
     system: String,
     history: Vec<Exchange>,
-) -> (Vec<transcript::Message>, bool) {
+    folded: i64,
+) -> Fitted {
     let budget = app.config.llm.context_tokens;
     let words = turn.user_input.clone();
+    let orders: Vec<i64> = history.iter().map(|e| e.step_order).collect();
     let fitted = if transcript::surely_fits(&system, &history, &words, budget) {
         transcript::assemble(system, history, &words, budget, &str::len)
     } else {
@@ -142,15 +152,13 @@ pub(super) async fn fit(
             Err(_) => Transcript {
                 messages: Vec::new(),
                 left_out: 0,
-                crowded: false,
+                to_fold: 0,
             },
         }
     };
-    let Transcript {
-        messages,
-        left_out,
-        crowded,
-    } = fitted;
+    let first = orders.first().copied().unwrap_or(turn.step_order);
+    let unseen = first - folded - 1;
+    let left_out = i64::try_from(fitted.left_out).unwrap_or(i64::MAX) + unseen.max(0);
     if left_out > 0 {
         turn.tell(ServerFrame::Notice {
             notice: Notice {
@@ -159,5 +167,12 @@ pub(super) async fn fit(
             },
         });
     }
-    (messages, crowded)
+    let shown_and_folded = fitted.to_fold.checked_sub(1);
+    let fold_until = shown_and_folded
+        .and_then(|last| orders.get(last).copied())
+        .or((unseen > 0).then_some(first - 1));
+    Fitted {
+        messages: fitted.messages,
+        fold_until,
+    }
 }

@@ -6,6 +6,7 @@
 
 mod asking;
 pub(super) mod briefing;
+mod ends;
 pub(super) mod folding;
 mod orphans;
 mod patience;
@@ -20,10 +21,12 @@ use crate::domain::step::{EmotionStep, MessageId, StepStatus, StepType, UserInpu
 use crate::domain::{Error, ErrorCode, Result, SessionId, StepId, UserId};
 use crate::safety::{self, Assessment, Lang};
 use crate::store::{BeginStep, Begun};
-use crate::wire::ws::{Done, ErrorFrame, NOTICE_INCOMPLETE, Notice, Resource, Safety, ServerFrame};
+use crate::wire::ws::{Resource, Safety};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::OwnedSemaphorePermit;
+
+pub use ends::terminal;
 
 /// How long a turn counts as running when nobody extends its lease.
 pub(super) const LEASE: Duration = Duration::from_secs(15);
@@ -67,7 +70,29 @@ pub enum Found {
     Stored(Box<EmotionStep>),
 }
 
+/// A place among the turns that may run at once, and among those of the person.
+struct Place {
+    _own: super::pace::Running,
+    _place: OwnedSemaphorePermit,
+}
+
 impl App {
+    /// What the gate says of these words and of what was said in the session before, as a turn would.
+    /// Without the history: of the words alone.
+    pub async fn assess_in_session(
+        &self,
+        user_id: UserId,
+        session_id: SessionId,
+        words: &str,
+    ) -> Assessment {
+        let briefing =
+            self.vault
+                .briefing(user_id, session_id, i64::MAX, briefing::STICKY, Vec::new());
+        let history = briefing.await.unwrap_or_default().history;
+        let now = briefing::assess_together(words, &self.assess(words), &history);
+        briefing::sticky(now, &history)
+    }
+
     /// What the gate says of these words alone. Pure; comes before everything else.
     pub fn assess(&self, words: &str) -> Assessment {
         super::assess(words, &[])
@@ -127,30 +152,40 @@ impl App {
     }
 
     async fn begin(self: &Arc<Self>, user_id: UserId, say: Say) -> Result<Said> {
-        self.pace.admit(user_id)?;
-        let place = match self.place() {
+        let admitted = self.pace.admit(user_id).and_then(|()| self.place(user_id));
+        let place = match admitted {
             Ok(place) => place,
             // What was stored before needs no place: it is being answered, or was.
             Err(error) => return self.said_before(user_id, &say).await?.ok_or(error),
         };
         let now = self.clock.now();
         let step_id = StepId::generate(now, &*self.random)?;
-        let begun = self
-            .vault
-            .begin_step(BeginStep {
-                step_id,
-                session_id: say.session_id,
-                user_id,
-                new_session: self.is_reserved(user_id, say.session_id),
-                step_type: say.step_type,
-                user_input: say.user_input.as_str().to_owned(),
-                message_id: say.message_id.clone(),
-                at: now,
-                lease_until: now.plus(LEASE),
-                quota: self.quota(say.assessment.tier),
-            })
-            .await
-            .inspect_err(|error| self.forget_if_unknown(step_id, error))?;
+        let begin = BeginStep {
+            step_id,
+            session_id: say.session_id,
+            user_id,
+            new_session: self.is_reserved(user_id, say.session_id),
+            step_type: say.step_type,
+            user_input: say.user_input.as_str().to_owned(),
+            message_id: say.message_id.clone(),
+            at: now,
+            lease_until: now.plus(LEASE),
+            quota: self.quota(say.assessment.tier),
+        };
+        let stored = async |begin| {
+            let begun = self.vault.begin_step(begin).await;
+            begun.inspect_err(|error| self.forget_if_unknown(step_id, error))
+        };
+        let mut begun = stored(begin.clone()).await?;
+        // Who spoke of dying a moment ago is not sent away because the next words are harmless.
+        if begun == Begun::UsedUp && say.assessment.tier < Tier::Elevated {
+            let words = say.user_input.as_str();
+            let held = self.assess_in_session(user_id, say.session_id, words).await;
+            if held.tier >= Tier::Elevated {
+                let quota = self.quota(held.tier);
+                begun = stored(BeginStep { quota, ..begin }).await?;
+            }
+        }
         let step_order = match begun {
             Begun::Started { step_order } => step_order,
             Begun::Repeated(step) => return self.repeated(user_id, step).await,
@@ -193,14 +228,20 @@ impl App {
     }
 
     /// A place among the turns that may run at once.
-    fn place(&self) -> Result<OwnedSemaphorePermit> {
+    fn place(&self, user_id: UserId) -> Result<Place> {
         let refused = |message| Error::new(ErrorCode::Overloaded, message).retry_after(5);
         if self.draining.is_cancelled() {
             return Err(restarting());
         }
-        Arc::clone(&self.turn_places)
+        let most = self.config.limits.turns_a_user;
+        let own = crate::service::pace::Running::take(&self.running, user_id, most)?;
+        let place = Arc::clone(&self.turn_places)
             .try_acquire_owned()
-            .map_err(|_| refused("too many conversations at the moment"))
+            .map_err(|_| refused("too many conversations at the moment"))?;
+        Ok(Place {
+            _own: own,
+            _place: place,
+        })
     }
 
     /// The turn of a message that was stored before, if this is one.
@@ -352,72 +393,4 @@ pub fn session_ended() -> Error {
 /// knows, and sending the same `message_id` again will tell.
 pub fn stored_after(refusal: &Error) -> Option<bool> {
     (!matches!(refusal.code(), ErrorCode::Unavailable | ErrorCode::Internal)).then_some(false)
-}
-
-/// The frames that end the turn of a stored step.
-pub fn terminal(step: &EmotionStep) -> (Option<ServerFrame>, ServerFrame) {
-    let message_id = step.message_id.as_ref().map(|id| id.as_str().to_owned());
-    if step.status == StepStatus::Failed || step.gpt_response.is_empty() {
-        return (None, failed(step.step_id, &ended_empty(step.status)));
-    }
-    let done = ServerFrame::Done(Done {
-        done: true,
-        step_id: step.step_id,
-        created_at: step.created_at,
-        step_order: step.step_order,
-        status: step.status,
-        finish_reason: step.finish_reason,
-        message_id,
-        model: step.model.clone(),
-        tokens: step.output_tokens,
-        quota: None,
-    });
-    (incomplete(step.status, step.finish_reason), done)
-}
-
-/// Why a turn that is over has no text.
-fn ended_empty(status: StepStatus) -> Error {
-    match status {
-        StepStatus::Failed | StepStatus::Complete => Error::new(
-            ErrorCode::ModelUnavailable,
-            "no answer could be given at the moment: send the message again",
-        )
-        .retry_after(5),
-        _ => Error::new(
-            ErrorCode::Interrupted,
-            "the turn ended before the answer began: send the message again",
-        ),
-    }
-}
-
-/// The frame that ends a turn without text.
-fn failed(step_id: StepId, error: &Error) -> ServerFrame {
-    let frame = ErrorFrame {
-        step_id: Some(step_id),
-        status: Some(StepStatus::Failed),
-        stored: Some(true),
-        ..ErrorFrame::from(error)
-    };
-    ServerFrame::Error { error: frame }
-}
-
-/// The notice before the end of an answer that is not whole.
-fn incomplete(
-    status: StepStatus,
-    reason: Option<crate::domain::step::FinishReason>,
-) -> Option<ServerFrame> {
-    use crate::domain::step::FinishReason;
-    let message = match (status, reason) {
-        (StepStatus::Cancelled, _) => "the answer was stopped",
-        (StepStatus::Interrupted, _) => "the answer was cut off; what there is of it is kept",
-        (_, Some(FinishReason::Length)) => "the answer reached its longest length",
-        (_, Some(FinishReason::ContentFilter)) => "the model's provider cut the answer",
-        _ => return None,
-    };
-    Some(ServerFrame::Notice {
-        notice: Notice {
-            code: NOTICE_INCOMPLETE.to_owned(),
-            message: message.to_owned(),
-        },
-    })
 }

@@ -5,6 +5,7 @@
 //! Invariant: a turn that runs here is never closed here, however far the clock jumps.
 
 use super::LEASE;
+use crate::domain::usage::Day;
 use crate::domain::{Result, Timestamp};
 use crate::service::App;
 use std::time::Duration;
@@ -12,6 +13,11 @@ use tokio::time::Instant;
 
 /// How often abandoned turns are looked for.
 const SWEEP: Duration = Duration::from_secs(3);
+
+/// How often what is old is forgotten.
+const TIDY: Duration = Duration::from_hours(6);
+/// Days for which it is kept what a person used.
+const USAGE_DAYS: i64 = 35;
 
 impl App {
     /// Closes every pending turn, as one whose process is gone. For a start at which nobody else can
@@ -31,12 +37,17 @@ impl App {
     /// Looks for abandoned turns until the server drains. Never returns before.
     pub async fn sweep(&self) {
         let mut reachable = None;
+        let mut tidied: Option<Instant> = None;
         loop {
             tokio::select! {
                 () = self.draining.cancelled() => return,
                 () = tokio::time::sleep(SWEEP) => {}
             }
             self.pace.forget_the_silent();
+            if tidied.is_none_or(|at| at.elapsed() >= TIDY) {
+                tidied = Some(Instant::now());
+                self.tidy().await;
+            }
             match self.sweep_once(reachable).await {
                 Ok(()) => reachable = reachable.or(Some(Instant::now())),
                 Err(error) => {
@@ -44,6 +55,14 @@ impl App {
                     tracing::warn!(code = %error.code(), causes = error.causes(), "sweep failed");
                 }
             }
+        }
+    }
+
+    /// Forgets what nobody needs any more.
+    async fn tidy(&self) {
+        let day = Day::of(self.clock.now()).back(USAGE_DAYS);
+        if let Err(error) = self.store.forget_usage(day).await {
+            tracing::warn!(code = %error.code(), causes = error.causes(), "old usage could not be forgotten");
         }
     }
 

@@ -6,7 +6,8 @@
 
 use super::asking::{Facts, ask_in_turn};
 use super::briefing::{Brief, assess_together, fit, instructions, sticky, take_care};
-use super::{LEASE, failed, folding, incomplete, terminal};
+use super::ends::{failed, incomplete, terminal};
+use super::{LEASE, folding};
 use crate::config::PromptLanguage;
 use crate::domain::news::News;
 use crate::domain::prompt::{self, Language, PromptName};
@@ -18,7 +19,7 @@ use crate::llm::ChatRequest;
 use crate::safety::{self, Assessment, Lang};
 use crate::service::App;
 use crate::service::live::LiveTurn;
-use crate::store::{Briefing, FinishStep};
+use crate::store::FinishStep;
 use crate::wire::ws::ServerFrame;
 use futures_util::FutureExt as _;
 use std::panic::AssertUnwindSafe;
@@ -62,7 +63,7 @@ pub(super) async fn run(app: &Arc<App>, turn: &Arc<LiveTurn>, brief: Brief) {
     } else {
         status
     };
-    let crowded = facts.crowded && app.config.llm.summaries;
+    let fold_until = facts.fold_until.filter(|_| app.config.llm.summaries);
     let end = close(app, turn, status, facts).await;
     tracing::info!(
         step_id = %turn.step_id,
@@ -76,8 +77,8 @@ pub(super) async fn run(app: &Arc<App>, turn: &Arc<LiveTurn>, brief: Brief) {
     if turn.watched() {
         app.post(News::Ended(turn.session_id, turn.step_id));
     }
-    if crowded {
-        folding::begin(app, turn);
+    if let Some(until) = fold_until {
+        folding::begin(app, turn, until);
     }
 }
 
@@ -252,11 +253,12 @@ async fn answer(app: &App, turn: &LiveTurn, brief: &Brief, facts: &mut Facts) ->
             vec![PromptName::System(prompt_language), PromptName::Personal(turn.user_id)],
         )
         .await
-        .unwrap_or_else(|error| {
+        .inspect_err(|error| {
             // Better an answer without the history than none.
             tracing::warn!(step_id = %turn.step_id, code = %error.code(), causes = error.causes(), "answering without history");
-            Briefing::default()
         });
+    let known = briefing.is_ok();
+    let briefing = briefing.unwrap_or_default();
     let now = assess_together(&turn.user_input, &brief.assessment, &briefing.history);
     take_care(app, turn, brief, &now);
     let assessment = sticky(now, &briefing.history);
@@ -270,14 +272,17 @@ async fn answer(app: &App, turn: &LiveTurn, brief: &Brief, facts: &mut Facts) ->
     );
     facts.prompt_version = Some(version);
     let mut history = briefing.history;
+    let folded = briefing.summary.as_ref().map_or(0, |summary| summary.until);
     if let Some(summary) = briefing.summary {
         history.retain(|exchange| exchange.step_order > summary.until);
         system = prompt::with_summary(&system, &summary.text, prompt_language);
     }
-    let (messages, crowded) = fit(app, turn, system, history).await;
-    facts.crowded = crowded;
+    // Without the history nothing is known of what would be left out.
+    let folded = if known { folded } else { turn.step_order - 1 };
+    let fitted = fit(app, turn, system, history, folded).await;
+    facts.fold_until = fitted.fold_until;
     let request = ChatRequest {
-        messages,
+        messages: fitted.messages,
         max_output_tokens: app.config.llm.max_output_tokens,
         pseudonym: app.keys.pseudonym(turn.user_id.0.as_bytes()),
     };

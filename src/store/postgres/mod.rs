@@ -387,6 +387,10 @@ impl Store for PostgresStore {
         run!(self, Again::Always, |c| sessions::fold(&c, &fold))
     }
 
+    fn forget_usage(&self, day: Day) -> BoxFuture<'_, Result<u64>> {
+        run!(self, Again::Always, |c| usage::forget(&c, day))
+    }
+
     fn usage(&self, user_id: UserId, day: Day) -> BoxFuture<'_, Result<Usage>> {
         run!(self, Again::Always, |c| usage::of(&c, user_id, day))
     }

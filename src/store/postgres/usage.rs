@@ -39,3 +39,8 @@ pub(super) async fn of(c: &Object, user_id: UserId, day: Day) -> Done<Usage> {
         tokens: tokens.unwrap_or_default(),
     })
 }
+
+pub(super) async fn forget(c: &Object, day: Day) -> Done<u64> {
+    let statement = c.prepare_cached("DELETE FROM usage WHERE day < $1").await?;
+    Ok(c.execute(&statement, &[&day.number()]).await?)
+}

@@ -79,12 +79,7 @@ impl SqliteStore {
     pub fn remove_traces(path: &Path) -> Result<()> {
         let connection = super::connect(path)?;
         connection.execute_batch("VACUUM").map_err(failed)?;
-        let busy: i64 = connection
-            .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))
-            .map_err(failed)?;
-        if busy != 0 {
-            return Err(Error::unavailable("the database is in use"));
-        }
+        Self::settle(path)?;
         migrate::overwrite_backups(path, crate::store::SEALED_SINCE)?;
         connection.execute_batch(NO_TRACES).map_err(failed)
     }

@@ -61,6 +61,21 @@ impl SqliteStore {
         })
     }
 
+    /// Copies what the log has into the file at `path` and syncs both. Before anything is served: after a
+    /// sync that failed, the kernel may hold pages of the log as clean that never reached the disk, and
+    /// what is committed on top of them would be lost with them when the power fails. Blocks; fails with
+    /// `unavailable` when the disk fails or somebody else is at the file.
+    pub fn settle(path: &Path) -> Result<()> {
+        let busy: i64 = connect(path)?
+            .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))
+            .map_err(failed)?;
+        if busy == 0 {
+            Ok(())
+        } else {
+            Err(Error::unavailable("the database is in use"))
+        }
+    }
+
     /// Fires when the disk did not confirm a commit (a failed `fsync`). Nothing was acknowledged by it
     /// and nothing is answered any more: what the kernel still holds of the file is not known, so the
     /// process must end, and the next one reads what is really there.
@@ -394,6 +409,10 @@ impl Store for SqliteStore {
 
     fn fold(&self, fold: Fold) -> BoxFuture<'_, Result<bool>> {
         Box::pin(self.workers.write(move |c| sessions::fold(c, &fold)))
+    }
+
+    fn forget_usage(&self, day: Day) -> BoxFuture<'_, Result<u64>> {
+        Box::pin(self.workers.write(move |c| usage::forget(c, day)))
     }
 
     fn usage(&self, user_id: UserId, day: Day) -> BoxFuture<'_, Result<Usage>> {

@@ -45,3 +45,10 @@ pub(super) fn charge(c: &Connection, owner: [u8; 16], at: Timestamp, tokens: Tok
     .map_err(failed)?;
     Ok(())
 }
+
+pub(super) fn forget(c: &Connection, day: Day) -> Result<u64> {
+    c.prepare_cached("DELETE FROM usage WHERE day < ?1")
+        .and_then(|mut s| s.execute([day.number()]))
+        .map(|gone| gone as u64)
+        .map_err(failed)
+}

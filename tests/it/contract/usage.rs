@@ -133,6 +133,26 @@ pub async fn of_twenty_that_charge_at_once_none_is_lost(backend: &dyn Backend) {
     assert_eq!(used.tokens, tokens(200, 20));
 }
 
+pub async fn what_was_used_long_ago_is_forgotten(backend: &dyn Backend) {
+    let store = backend.open().await;
+    let (me, session) = talk(&*store, 1).await;
+    let days = [at(2), at(2 + 24 * 3600), at(2 + 48 * 3600)];
+    for when in days {
+        let begin = words(me, session, "말");
+        let step_id = begin.step_id;
+        store.begin_step(begin).await.unwrap();
+        let end = costly(step_id, tokens(1, 1), when);
+        store.finish_step(end).await.unwrap().unwrap();
+    }
+    let [first, second, third] = days.map(Day::of);
+    assert_eq!(store.forget_usage(first).await.unwrap(), 0);
+    assert_eq!(store.forget_usage(third).await.unwrap(), 2);
+    let left = async |day| store.usage(me, day).await.unwrap().tokens;
+    assert_eq!(left(first).await, Tokens::default());
+    assert_eq!(left(second).await, Tokens::default());
+    assert_eq!(left(third).await, tokens(1, 1));
+}
+
 pub async fn who_has_used_up_the_day_begins_nothing(backend: &dyn Backend) {
     let store = backend.open().await;
     let (me, session) = talk(&*store, 1).await;

@@ -35,6 +35,7 @@ pub(super) fn run(global: &Global, command: &Config) -> Result {
         Action::Check => {
             Backend::of(&config.database)?;
             wiring::models(&config)?;
+            wiring::filter(&config)?;
             match path {
                 Some(path) => say(format_args!("{} is right", path.display())),
                 None => say("no configuration file; the defaults and the environment are right"),

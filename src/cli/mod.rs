@@ -16,9 +16,12 @@ mod logins;
 mod migrate;
 mod once;
 mod prompt;
+mod reload;
 mod safety;
 mod sealing;
 mod serve;
+mod signals;
+mod systemd;
 mod terminal;
 mod user;
 mod wiring;
@@ -42,7 +45,7 @@ struct Cli {
 }
 
 /// Options of every command.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub(crate) struct Global {
     /// The configuration file. Default: ./config.toml, then /etc/deepme/config.toml, if there.
     #[arg(long, global = true, env = "DEEPME_CONFIG", value_name = "FILE")]

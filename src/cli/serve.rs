@@ -1,7 +1,9 @@
 //! `deepme serve`.
 
 use super::backend::Backend;
-use super::{CliError, Global, Result, note, wiring};
+use super::reload::Reloader;
+use super::signals::{self, Signals};
+use super::{CliError, Global, Result, note, systemd, wiring};
 use crate::config::Config;
 use crate::domain::{Error, ErrorCode};
 use crate::http;
@@ -9,7 +11,6 @@ use clap::Args;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use tokio::net::TcpListener;
-use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 pub(super) const HELP: &str = "Examples:
@@ -23,31 +24,46 @@ const UNSYNCED: &str = "the disk did not confirm a commit (fsync failed): ending
                         acknowledged, and the next start reads what is really there";
 
 /// Options of `serve`.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub(super) struct Serve {
     /// Address and port to listen on, instead of the configured one.
     #[arg(long, value_name = "ADDRESS")]
     listen: Option<SocketAddr>,
 }
 
-pub(super) fn run(global: &Global, command: Serve) -> Result {
-    let mut config = wiring::config(global)?;
-    if let Some(listen) = command.listen {
-        config.server.listen = listen;
+impl Serve {
+    /// The configuration of the files and the environment, with the options over it.
+    pub(super) fn config(&self, global: &Global) -> Result<Config> {
+        let mut config = wiring::config(global)?;
+        if let Some(listen) = self.listen {
+            config.server.listen = listen;
+        }
+        Ok(config)
     }
-    wiring::log(&config)?;
+}
+
+pub(super) fn run(global: &Global, command: Serve) -> Result {
+    let config = command.config(global)?;
+    let level = wiring::log(&config)?;
+    let global = global.clone();
     wiring::block_on(async move {
         let stop = CancellationToken::new();
-        let _file_size = take_file_size_signal()?;
-        let server = Server::start(config).await?;
+        let _file_size = signals::take_file_size()?;
+        let server = Server::start(config.clone()).await?;
         // Whoever reads the greeting may send a signal at once.
-        let signals = signals()?;
+        let signals = Signals::catch()?;
         note(format_args!("{}", server.greeting))?;
-        // Not running under systemd is no error.
-        let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
-        let signals = tokio::spawn(watch_signals(signals, stop.clone()));
+        systemd::ready();
+        let reloader = Reloader {
+            global,
+            command,
+            config,
+            level,
+            app: Arc::clone(&server.app),
+        };
+        let heeding = tokio::spawn(signals.heed(stop.clone(), reloader));
         let outcome = server.run(stop).await;
-        signals.abort();
+        heeding.abort();
         note("deepme has stopped")?;
         outcome
     })
@@ -111,34 +127,4 @@ impl Server {
         tending.abort();
         outcome
     }
-}
-
-/// A file that would grow beyond the process's limit is an error of that write, not the end of the
-/// process: the signal (25 on Linux) is taken and forgotten. Holds as long as the value.
-fn take_file_size_signal() -> std::io::Result<Signal> {
-    signal(SignalKind::from_raw(25))
-}
-
-/// The first SIGTERM or SIGINT drains, the second ends at once.
-async fn watch_signals((mut term, mut int): (Signal, Signal), stop: CancellationToken) {
-    let next = async |term: &mut Signal, int: &mut Signal| {
-        tokio::select! {
-            _ = term.recv() => "SIGTERM",
-            _ = int.recv() => "SIGINT",
-        }
-    };
-    let name = next(&mut term, &mut int).await;
-    tracing::info!(signal = name, "draining; once more ends at once");
-    let _ = sd_notify::notify(&[sd_notify::NotifyState::Stopping]);
-    stop.cancel();
-    let name = next(&mut term, &mut int).await;
-    tracing::warn!(signal = name, "ending at once");
-    std::process::exit(1);
-}
-
-fn signals() -> std::io::Result<(Signal, Signal)> {
-    Ok((
-        signal(SignalKind::terminate())?,
-        signal(SignalKind::interrupt())?,
-    ))
 }

@@ -1,16 +1,18 @@
 //! The configuration: sections, defaults, a TOML file and the environment over it.
 //!
-//! Owns [`Config`]. Read once at start by the command line and handed down as values; nothing below
-//! reads the environment. Invariant: an unknown key is an error that names it, and a secret shows
+//! Owns [`Config`]. Read at start by the command line, and again at SIGHUP, and handed down as values;
+//! nothing below reads the environment. Invariant: an unknown key is an error that names it, and a secret shows
 //! as `***` wherever a config is printed.
 
 mod database_url;
 mod network;
 mod overlay;
+mod reload;
 mod sections;
 
 pub use database_url::DatabaseUrl;
 pub use network::Network;
+pub use reload::Reload;
 pub use sections::{
     Auth, ClientPrompts, Database, Limits, Llm, Log, LogFormat, Model, PromptLanguage, Prompts,
     Safety, Secret, Server,

@@ -259,7 +259,8 @@ async fn say(
     idempotency_key: Option<&str>,
     assessment: Assessment,
 ) -> Result<Say, Error> {
-    let limits = &app.config().limits;
+    let settings = app.settings();
+    let limits = &settings.limits;
     let message_id = request.message_id.as_deref().or(idempotency_key);
     let message_id = message_id.map(MessageId::parse).transpose()?;
     if message_id.is_some() && request.session_id.is_none() {

@@ -105,7 +105,7 @@ impl<T: DeserializeOwned> FromRequest<Surface> for Body<T> {
                 "the body must be application/json",
             ));
         }
-        let limit = config.limits.body_bytes;
+        let limit = surface.app.settings().limits.body_bytes;
         let patience = Duration::from_secs(config.server.request_seconds);
         let bytes =
             match tokio::time::timeout(patience, axum::body::to_bytes(request.into_body(), limit))

@@ -65,7 +65,7 @@ pub async fn serve(
         crowd: Arc::default(),
     };
     let settings = accept::Settings {
-        connections: app.config().limits.connections,
+        connections: app.settings().limits.connections,
         request_head: Duration::from_secs(app.config().server.request_seconds),
     };
     let accepting =

@@ -62,7 +62,8 @@ async fn checked(
             Error::new(ErrorCode::Overloaded, "the server is restarting: try again").retry_after(5);
         return Err(refuse(error));
     }
-    let limits = &surface.app.config().limits;
+    let settings = surface.app.settings();
+    let limits = &settings.limits;
     let peer = parts.extensions.get::<accept::Peer>().map(|peer| peer.0);
     let trusted = &surface.app.config().server.trusted_proxies;
     let unnamed = peer.filter(|peer| crowd::unnamed_proxy(*peer, headers, trusted));

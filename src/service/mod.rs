@@ -12,6 +12,7 @@ pub mod live;
 mod pace;
 pub mod prompt;
 pub mod session;
+pub mod settings;
 pub mod turn;
 pub mod usage;
 pub mod vault;
@@ -58,7 +59,8 @@ pub struct Parts {
 
 /// The use-cases, with what they need.
 pub struct App {
-    config: Config,
+    config: settings::Fixed,
+    settings: settings::Current,
     /// What has no words in it.
     store: Arc<dyn Store>,
     /// What has.
@@ -76,7 +78,6 @@ pub struct App {
     live: live::sessions::Sessions,
     turns: TaskTracker,
     turn_places: Arc<Semaphore>,
-    pace: pace::Pace,
     running: Arc<pace::RunningTurns>,
     folding: turn::folding::Folding,
     draining: CancellationToken,
@@ -92,28 +93,28 @@ impl App {
             .spawn(|| LazyLock::force(&GATE))
             .map_err(crate::domain::Error::internal)?;
         let keys = Arc::new(parts.keys);
-        let auth = &parts.config.auth;
+        let turns = parts.config.limits.turns.min(Semaphore::MAX_PERMITS);
+        let (config, settings) = settings::split(parts.config);
+        let (auth, llm) = (&config.auth, &config.llm);
         Ok(Arc::new(Self {
             hasher: Hasher::new(auth.argon2_memory_kib, auth.argon2_passes, &*parts.random)?,
             tokens: Tokens::new(Arc::clone(&keys)),
-            turn_places: Arc::new(Semaphore::new(
-                parts.config.limits.turns.min(Semaphore::MAX_PERMITS),
-            )),
-            pace: pace::Pace::new(parts.config.limits.messages_a_minute),
+            turn_places: Arc::new(Semaphore::new(turns)),
             running: Arc::default(),
             folding: turn::folding::Folding::default(),
             keys,
             chain: Chain::new(
                 parts.models,
-                parts.config.llm.breaker_failures,
-                Duration::from_secs(parts.config.llm.breaker_seconds),
+                llm.breaker_failures,
+                Duration::from_secs(llm.breaker_seconds),
             ),
-            config: parts.config,
             vault: vault::Vault::new(
                 Arc::clone(&parts.store),
                 parts.masters,
                 Arc::clone(&parts.random),
             ),
+            config,
+            settings,
             store: parts.store,
             bulletin: parts.bulletin,
             clock: parts.clock,
@@ -125,11 +126,6 @@ impl App {
             draining: CancellationToken::new(),
             cutting: CancellationToken::new(),
         }))
-    }
-
-    /// The configuration.
-    pub fn config(&self) -> &Config {
-        &self.config
     }
 
     /// Fires when the server stops taking new work.

@@ -13,7 +13,7 @@ use crate::wire::ws::QuotaLeft;
 impl App {
     /// Tokens that a person may use a day; `None` for any number.
     pub fn tokens_a_day(&self) -> Option<i64> {
-        let tokens = self.config.limits.tokens_a_day;
+        let tokens = self.settings().limits.tokens_a_day;
         (tokens > 0).then(|| tokens.into())
     }
 

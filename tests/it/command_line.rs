@@ -6,6 +6,7 @@ mod moving;
 mod postgres;
 mod prompts;
 mod serving;
+mod supervised;
 
 use assert_cmd::cargo::cargo_bin_cmd;
 use std::io::{BufRead as _, BufReader, Read as _};
@@ -218,9 +219,26 @@ impl Serving {
 
     /// SIGTERM.
     pub fn terminate(&self) {
+        self.signal("-TERM");
+    }
+
+    /// Sends a signal.
+    pub fn signal(&self, name: &str) {
         let id = self.id().to_string();
-        let sent = Command::new("kill").args(["-TERM", &id]).status().unwrap();
+        let sent = Command::new("kill").args([name, &id]).status().unwrap();
         assert!(sent.success());
+    }
+
+    /// The next line on stderr with this in it.
+    pub fn line(&mut self, with: &str) -> String {
+        loop {
+            let line = self.lines.recv_timeout(PATIENCE);
+            let line = line.unwrap_or_else(|e| panic!("{with:?}: {e}: {:?}", self.log));
+            self.log.push(line.clone());
+            if line.contains(with) {
+                return line;
+            }
+        }
     }
 
     /// Waits for the end; what it said and its exit code.

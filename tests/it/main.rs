@@ -43,6 +43,7 @@ mod postgres_tls;
 mod races;
 mod readme;
 mod sealing;
+mod settings;
 mod several;
 mod sqlite;
 mod unsure;

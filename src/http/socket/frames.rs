@@ -86,7 +86,7 @@ impl Socket {
         match error {
             Ws::Capacity(_) => {
                 self.peer.linger.ask();
-                let limit = self.app.config().limits.message_bytes;
+                let limit = self.app.settings().limits.message_bytes;
                 let error = Error::new(
                     ErrorCode::TooLarge,
                     format!("a message must be at most {limit} bytes"),
@@ -208,7 +208,7 @@ impl Socket {
         message: UserMessage,
         assessment: Assessment,
     ) -> crate::domain::Result<Say> {
-        let most = self.app.config().limits.input_bytes;
+        let most = self.app.settings().limits.input_bytes;
         Ok(Say {
             session_id,
             user_input: UserInput::parse(&message.user_input, most)?,

@@ -12,7 +12,9 @@ use crate::llm::tokens;
 use crate::safety::{self, Assessment, Lang};
 use crate::service::App;
 use crate::service::live::LiveTurn;
+use crate::service::settings::Settings;
 use crate::wire::ws::{NOTICE_TRIMMED, Notice, ServerFrame};
+use std::sync::Arc;
 
 /// The person's earlier turns that the safety gate reads along.
 pub(in crate::service) const RECENT: u32 = 4;
@@ -20,8 +22,9 @@ pub(in crate::service) const RECENT: u32 = 4;
 pub(super) const STICKY: u32 = 20;
 
 /// What the turn needs beside its words.
-#[derive(Debug)]
 pub(super) struct Brief {
+    /// What held when the turn began.
+    pub(super) settings: Arc<Settings>,
     pub(super) client_prompt: Option<String>,
     pub(super) knows_frames: bool,
     pub(super) assessment: Assessment,
@@ -69,7 +72,7 @@ pub(super) fn take_care(app: &App, turn: &LiveTurn, brief: &Brief, assessment: &
     };
     turn.tell(ServerFrame::Safety { safety });
     let lang = Lang::detect(&turn.user_input);
-    let country = &app.config.safety.country;
+    let country = &brief.settings.safety.country;
     let first = if assessment.tier == Tier::Imminent {
         safety::fixed_answer(assessment.tier, &assessment.categories, country, lang)
     } else if brief.knows_frames {
@@ -82,7 +85,6 @@ pub(super) fn take_care(app: &App, turn: &LiveTurn, brief: &Brief, assessment: &
 
 /// The system prompt and its label. In danger the wishes of person and app do not count.
 pub(super) fn instructions(
-    app: &App,
     turn: &LiveTurn,
     brief: &Brief,
     assessment: &Assessment,
@@ -107,7 +109,7 @@ pub(super) fn instructions(
     let client = brief
         .client_prompt
         .as_deref()
-        .filter(|_| app.config.prompts.client == ClientPrompts::Append);
+        .filter(|_| brief.settings.prompts.client == ClientPrompts::Append);
     if let Some(personal) = &personal {
         label = format!("{label}+personal@{}", personal.version);
     }

@@ -104,7 +104,7 @@ impl App {
             return None;
         }
         let lang = Lang::detect(words);
-        let country = &self.config.safety.country;
+        let country = &self.settings().safety.country;
         let resources = safety::resources(country, assessment.tier, &assessment.categories)
             .into_iter()
             .map(|resource| Resource {
@@ -152,7 +152,11 @@ impl App {
     }
 
     async fn begin(self: &Arc<Self>, user_id: UserId, say: Say) -> Result<Said> {
-        let admitted = self.pace.admit(user_id).and_then(|()| self.place(user_id));
+        let settings = self.settings();
+        let admitted = settings
+            .pace
+            .admit(user_id)
+            .and_then(|()| self.place(user_id, settings.limits.turns_a_user));
         let place = match admitted {
             Ok(place) => place,
             // What was stored before needs no place: it is being answered, or was.
@@ -214,6 +218,7 @@ impl App {
         tracing::debug!(%step_id, session_id = %turn.session_id, "turn started");
         self.post(News::Begun(turn.session_id, step_id));
         let brief = briefing::Brief {
+            settings,
             client_prompt: say.client_prompt,
             knows_frames: say.knows_frames,
             assessment: say.assessment,
@@ -228,12 +233,11 @@ impl App {
     }
 
     /// A place among the turns that may run at once.
-    fn place(&self, user_id: UserId) -> Result<Place> {
+    fn place(&self, user_id: UserId, most: usize) -> Result<Place> {
         let refused = |message| Error::new(ErrorCode::Overloaded, message).retry_after(5);
         if self.draining.is_cancelled() {
             return Err(restarting());
         }
-        let most = self.config.limits.turns_a_user;
         let own = crate::service::pace::Running::take(&self.running, user_id, most)?;
         let place = Arc::clone(&self.turn_places)
             .try_acquire_owned()

@@ -43,7 +43,7 @@ impl App {
                 () = self.draining.cancelled() => return,
                 () = tokio::time::sleep(SWEEP) => {}
             }
-            self.pace.forget_the_silent();
+            self.settings().pace.forget_the_silent();
             if tidied.is_none_or(|at| at.elapsed() >= TIDY) {
                 tidied = Some(Instant::now());
                 self.tidy().await;

@@ -59,7 +59,13 @@ pub(super) async fn run(app: &Arc<App>, turn: &Arc<LiveTurn>, brief: Brief) {
     };
     let status = if status == StepStatus::Interrupted && !app.cutting.is_cancelled() {
         // The time is over, or something broke: somebody in danger is answered all the same.
-        care_for(app, turn, &brief.assessment, &mut facts).unwrap_or(status)
+        care_for(
+            turn,
+            &brief.settings.safety.country,
+            &brief.assessment,
+            &mut facts,
+        )
+        .unwrap_or(status)
     } else {
         status
     };
@@ -238,7 +244,7 @@ async fn store_end(app: &App, turn: &LiveTurn, finish: &FinishStep) -> Result<Op
 /// Asks the models in order; how the turn ends.
 async fn answer(app: &App, turn: &LiveTurn, brief: &Brief, facts: &mut Facts) -> StepStatus {
     let language = Language::of(&turn.user_input);
-    let prompt_language = match app.config.prompts.language {
+    let prompt_language = match brief.settings.prompts.language {
         PromptLanguage::Auto => language.unwrap_or(Language::Korean),
         PromptLanguage::Ko => Language::Korean,
         PromptLanguage::En => Language::English,
@@ -262,14 +268,8 @@ async fn answer(app: &App, turn: &LiveTurn, brief: &Brief, facts: &mut Facts) ->
     let now = assess_together(&turn.user_input, &brief.assessment, &briefing.history);
     take_care(app, turn, brief, &now);
     let assessment = sticky(now, &briefing.history);
-    let (mut system, version) = instructions(
-        app,
-        turn,
-        brief,
-        &assessment,
-        prompt_language,
-        &briefing.prompts,
-    );
+    let (mut system, version) =
+        instructions(turn, brief, &assessment, prompt_language, &briefing.prompts);
     facts.prompt_version = Some(version);
     let mut history = briefing.history;
     let folded = briefing.summary.as_ref().map_or(0, |summary| summary.until);
@@ -289,13 +289,13 @@ async fn answer(app: &App, turn: &LiveTurn, brief: &Brief, facts: &mut Facts) ->
     if let Some(status) = ask_in_turn(app, turn, request, facts).await {
         return status;
     }
-    care_for(app, turn, &assessment, facts).unwrap_or(StepStatus::Failed)
+    care_for(turn, &brief.settings.safety.country, &assessment, facts).unwrap_or(StepStatus::Failed)
 }
 
 /// Somebody in danger is never answered by silence: the fixed answer, where there is no other one.
 fn care_for(
-    app: &App,
     turn: &LiveTurn,
+    country: &str,
     assessment: &Assessment,
     facts: &mut Facts,
 ) -> Option<StepStatus> {
@@ -306,7 +306,7 @@ fn care_for(
         turn.say(&safety::fixed_answer(
             assessment.tier,
             &assessment.categories,
-            &app.config.safety.country,
+            country,
             Lang::detect(&turn.user_input),
         ));
     }

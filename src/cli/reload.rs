@@ -1,0 +1,59 @@
+//! Reading the configuration again while the server runs.
+//!
+//! Owns [`Reloader`]. Called at SIGHUP. Invariants: the sources are those of the start; a configuration
+//! with an error changes nothing; what waits for the next start is named.
+
+use super::backend::blocking;
+use super::serve::Serve;
+use super::wiring::LogLevel;
+use super::{Global, Result, systemd};
+use crate::config::{Config, Reload};
+use crate::service::App;
+use std::sync::Arc;
+
+/// What a running server needs to change its mind.
+pub(super) struct Reloader {
+    /// Where the configuration comes from.
+    pub(super) global: Global,
+    /// What was said on the command line, which wins as it did at the start.
+    pub(super) command: Serve,
+    /// What is in force.
+    pub(super) config: Config,
+    pub(super) level: LogLevel,
+    pub(super) app: Arc<App>,
+}
+
+impl Reloader {
+    /// Reads the configuration and puts in force what can change. Says how it went in the log.
+    pub(super) async fn reload(&mut self) {
+        systemd::reloading();
+        if let Err(error) = self.try_to().await {
+            tracing::error!(%error, "the configuration was not reloaded: what was in force still is");
+        }
+        systemd::ready();
+    }
+
+    async fn try_to(&mut self) -> Result {
+        let (global, command) = (self.global.clone(), self.command.clone());
+        let new = blocking(move || command.config(&global)).await?;
+        let Reload {
+            config,
+            changed,
+            waiting,
+        } = self.config.reload(&new);
+        // The one part that can still be wrong comes first.
+        self.level.set(&config)?;
+        self.app.adopt(&config);
+        self.config = config;
+        let keys = changed.join(", ");
+        tracing::info!(keys, "the configuration was reloaded");
+        if !waiting.is_empty() {
+            let keys = waiting.join(", ");
+            tracing::warn!(
+                keys,
+                "some keys have changed, but hold their old value until the next start"
+            );
+        }
+        Ok(())
+    }
+}

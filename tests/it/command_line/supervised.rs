@@ -1,0 +1,214 @@
+//! A server under a supervisor: signals, and what systemd hears.
+
+use super::{Machine, Serving};
+use crate::raw::Ask;
+use crate::upstream::Reply;
+use crate::upstream::{Upstream, done, ends, says};
+use std::os::unix::net::UnixDatagram;
+use std::time::Duration;
+
+/// What systemd is on the other end of `NOTIFY_SOCKET`.
+struct Systemd {
+    socket: UnixDatagram,
+    path: String,
+}
+
+impl Systemd {
+    fn on(machine: &Machine) -> Self {
+        let path = machine.path("notify");
+        let socket = UnixDatagram::bind(&path).unwrap();
+        socket
+            .set_read_timeout(Some(Duration::from_secs(20)))
+            .unwrap();
+        let path = path.to_str().unwrap().to_owned();
+        Self { socket, path }
+    }
+
+    /// The next message.
+    fn hears(&self) -> String {
+        let mut bytes = [0; 1024];
+        let size = self.socket.recv(&mut bytes).expect("a message in time");
+        String::from_utf8(bytes[..size].to_vec()).unwrap()
+    }
+
+    /// The next message that says this; others are skipped.
+    fn hears_of(&self, what: &str) -> String {
+        loop {
+            let heard = self.hears();
+            if heard.lines().any(|line| line == what) {
+                return heard;
+            }
+        }
+    }
+}
+
+/// An account on a server: its token.
+async fn token(server: &Serving) -> String {
+    let account =
+        r#"{"name":"jiwoo","email":"jiwoo@example.com","password":"correct horse battery"}"#;
+    for path in ["/register", "/login"] {
+        let answer = Ask::new("POST", path)
+            .json(account)
+            .send_to(server.address)
+            .await;
+        if path == "/login" {
+            return answer.json()["access_token"].as_str().unwrap().to_owned();
+        }
+    }
+    unreachable!()
+}
+
+/// Says something; what the model was told before it.
+async fn system_prompt(server: &Serving, token: &str, upstream: &mut Upstream) -> String {
+    upstream.reply(Reply::Stream(vec![says("네"), ends("stop"), done()]));
+    let answer = Ask::new("POST", "/emotion/steps/generate")
+        .bearer(token)
+        .json(r#"{"user_input":"안녕","system_prompt":"짧게 말해줘"}"#)
+        .send_to(server.address)
+        .await;
+    assert_eq!(answer.status, 200, "{answer:?}");
+    let request = upstream.request().await;
+    request.body["messages"][0]["content"]
+        .as_str()
+        .unwrap()
+        .to_owned()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sighup_puts_the_new_configuration_in_force() {
+    let machine = Machine::new();
+    let systemd = Systemd::on(&machine);
+    let mut upstream = Upstream::start().await;
+    let base_url = format!("http://{}/v1", upstream.address);
+    machine.write("config.toml", "[log]\nlevel = \"warn\"\n");
+    let env = [
+        ("OPENAI_BASE_URL", base_url.as_str()),
+        ("NOTIFY_SOCKET", &systemd.path),
+    ];
+    let mut server = machine.serve(&[], &env);
+    systemd.hears_of("READY=1");
+    let token = token(&server).await;
+    let told = system_prompt(&server, &token, &mut upstream).await;
+    assert!(told.contains("짧게 말해줘") && !told.starts_with("You are Noa"));
+
+    let new = "[log]\nlevel = \"info\"\n[prompts]\nclient = \"ignore\"\nlanguage = \"en\"\n\
+               [server]\nping_seconds = 7\n[llm]\nchain = [\"openai\", \"builtin\"]\n";
+    machine.write("config.toml", new);
+    server.signal("-HUP");
+    let reloading = systemd.hears_of("RELOADING=1");
+    let since = reloading
+        .lines()
+        .find_map(|line| line.strip_prefix("MONOTONIC_USEC="));
+    assert!(since.unwrap().parse::<u64>().unwrap() > 0, "{reloading}");
+    systemd.hears_of("READY=1");
+    let line = server.line("was reloaded");
+    for key in ["log.level", "prompts.client", "prompts.language"] {
+        assert!(line.contains(key), "{line}");
+    }
+    let line = server.line("until the next start");
+    for key in ["llm.chain", "server.ping_seconds"] {
+        assert!(line.contains(key), "{line}");
+    }
+    // The address of --listen is not one of them: the command line wins as it did at the start.
+    assert!(!line.contains("server.listen"), "{line}");
+    let told = system_prompt(&server, &token, &mut upstream).await;
+    assert!(
+        !told.contains("짧게 말해줘") && told.starts_with("You are Noa"),
+        "{told}"
+    );
+    server.line("turn ended");
+
+    // Back: nothing is logged any more that was not before.
+    machine.write("config.toml", "[log]\nlevel = \"warn\"\n");
+    server.signal("-HUP");
+    systemd.hears_of("RELOADING=1");
+    systemd.hears_of("READY=1");
+    system_prompt(&server, &token, &mut upstream).await;
+    let stopped = server.stop();
+    systemd.hears_of("STOPPING=1");
+    assert_eq!(stopped.code, 0, "{stopped:?}");
+    assert_eq!(stopped.err.matches("turn ended").count(), 1, "{stopped:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_broken_configuration_changes_nothing_and_its_key_is_named() {
+    let machine = Machine::new();
+    let mut upstream = Upstream::start().await;
+    let base_url = format!("http://{}/v1", upstream.address);
+    let good = "[prompts]\nclient = \"ignore\"\n";
+    machine.write("config.toml", good);
+    let mut server = machine.serve(&[], &[("OPENAI_BASE_URL", &base_url)]);
+    let token = token(&server).await;
+    for (broken, key) in [
+        (
+            "[prompts]\nclient = \"append\"\nlanguage = \"canary\"\n",
+            "language",
+        ),
+        (
+            "[prompts]\nclient = \"append\"\nclients = \"canary\"\n",
+            "clients",
+        ),
+        (
+            "[prompts]\nclient = \"append\"\n[limits]\ninput_bytes = 0\n",
+            "limits.input_bytes",
+        ),
+        (
+            "[prompts]\nclient = \"append\"\n[log]\nlevel = \"canary=loud\"\n",
+            "log.level",
+        ),
+        ("[prompts\n", "line 1"),
+    ] {
+        machine.write("config.toml", broken);
+        server.signal("-HUP");
+        let line = server.line("was not reloaded");
+        assert!(line.contains(key), "{key}: {line}");
+        let told = system_prompt(&server, &token, &mut upstream).await;
+        assert!(!told.contains("짧게 말해줘"), "{key}: the old one holds");
+    }
+    std::fs::remove_file(machine.path("config.toml")).unwrap();
+    server.signal("-HUP");
+    let line = server.line("was reloaded");
+    assert!(
+        line.contains("prompts.client"),
+        "no file is the defaults: {line}"
+    );
+    assert_eq!(server.stop().code, 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn while_it_drains_nothing_is_reloaded() {
+    let machine = Machine::new();
+    let model = crate::talkers::slow_model(10_000, Duration::from_millis(20)).await;
+    let env = [
+        ("OPENAI_BASE_URL", model.as_str()),
+        ("DEEPME_SERVER__DRAIN_SECONDS", "2"),
+    ];
+    let mut server = machine.serve(&[], &env);
+    let token = token(&server).await;
+    let address = server.address;
+    let turn = tokio::spawn(async move {
+        let generating = Ask::new("POST", "/emotion/steps/generate").bearer(&token);
+        generating
+            .json(r#"{"user_input":"말해줘"}"#)
+            .send_to(address)
+            .await
+    });
+    let database = machine.path("data/deepme.db");
+    let begun = async {
+        let database = rusqlite::Connection::open(database).unwrap();
+        let count =
+            || database.query_row("SELECT count(*) FROM steps", [], |row| row.get::<_, i64>(0));
+        while count().unwrap() == 0 {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), begun)
+        .await
+        .unwrap();
+    server.terminate();
+    server.line("draining");
+    server.signal("-HUP");
+    server.line("not reloading");
+    assert_eq!(turn.await.unwrap().json()["status"], "interrupted");
+    assert_eq!(server.ended().code, 0);
+}

@@ -30,7 +30,7 @@ impl Reloader {
         if let Err(error) = self.try_to().await {
             tracing::error!(%error, "the configuration was not reloaded: what was in force still is");
         }
-        systemd::ready();
+        systemd::ready(&self.app);
     }
 
     async fn try_to(&mut self) -> Result {

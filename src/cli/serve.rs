@@ -3,6 +3,7 @@
 use super::backend::Backend;
 use super::reload::Reloader;
 use super::signals::{self, Signals};
+use super::systemd::Watchdog;
 use super::{CliError, Global, Result, note, systemd, wiring};
 use crate::config::Config;
 use crate::domain::{Error, ErrorCode};
@@ -53,7 +54,8 @@ pub(super) fn run(global: &Global, command: Serve) -> Result {
         // Whoever reads the greeting may send a signal at once.
         let signals = Signals::catch()?;
         note(format_args!("{}", server.greeting))?;
-        systemd::ready();
+        systemd::ready(&server.app);
+        let _watchdog = Watchdog::start(Arc::clone(&server.app))?;
         let reloader = Reloader {
             global,
             command,

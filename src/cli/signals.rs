@@ -45,8 +45,8 @@ impl Signals {
             }
         };
         tracing::info!(signal = name, "draining; once more ends at once");
-        systemd::stopping();
         stop.cancel();
+        systemd::stopping(&reloader.app);
         loop {
             match self.next().await {
                 Asked::End(name) => {

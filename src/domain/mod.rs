@@ -8,6 +8,7 @@
 pub mod error;
 pub mod id;
 pub mod keyring;
+pub mod meter;
 pub mod news;
 pub mod prompt;
 pub mod safety;

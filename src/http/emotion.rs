@@ -212,6 +212,7 @@ async fn answer(
     let say = match say(app, user_id, request, idempotency_key, assessment).await {
         Ok(say) => say,
         Err(error) => {
+            app.meters().refused(&error);
             let stored = stored_after(&error);
             return Err(Failure::from(error).stored(stored));
         }
@@ -238,6 +239,7 @@ async fn answer(
         ))),
         Ok(Said::Stored(step)) => Ok(*step),
         Err(error) => {
+            app.meters().refused(&error);
             let stored = stored_after(&error);
             // Who has used up the day is judged by what they said before as well.
             let safety = if error.code() == ErrorCode::QuotaExceeded {

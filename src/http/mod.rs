@@ -22,7 +22,7 @@ mod upgrade;
 use crate::service::App;
 use axum::Router;
 use axum::body::HttpBody as _;
-use axum::extract::{Request, State};
+use axum::extract::{MatchedPath, Request, State};
 use axum::http::header::{
     CACHE_CONTROL, CONTENT_SECURITY_POLICY, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
 };
@@ -145,9 +145,17 @@ async fn observe(State(surface): State<Surface>, request: Request, next: Next) -
     let unread = (!request.body().is_end_stream())
         .then(|| request.extensions().get::<Linger>().cloned())
         .flatten();
+    // What no route has is counted together: paths are as many as people like.
+    let route = request.extensions().get::<MatchedPath>();
+    let route = route.map_or("other", MatchedPath::as_str).to_owned();
     let quiet = path.starts_with("/health") || path.starts_with("/ws/");
     let mut response = next.run(request).await;
     let status = response.status();
+    surface
+        .app
+        .meters()
+        .requests
+        .add((route, status.as_u16() / 100));
     if let Some(linger) = unread.filter(|_| status.is_client_error() || status.is_server_error()) {
         linger.ask();
     }

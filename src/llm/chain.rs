@@ -6,6 +6,7 @@
 //! is asked.
 
 use super::{ChatModel, Fault};
+use crate::domain::meter::{Counter, Tally};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::time::Instant;
@@ -17,6 +18,10 @@ pub struct Chain(Vec<Link>);
 pub struct Link {
     /// The model.
     pub model: Arc<dyn ChatModel>,
+    /// How often it gave an answer to its end.
+    pub answers: Counter,
+    /// How often it gave none, or not to the end, by [`Fault::as_str`].
+    pub failures: Tally<&'static str>,
     breaker: Arc<Mutex<Breaker>>,
 }
 
@@ -47,6 +52,8 @@ impl Chain {
     pub fn new(models: Vec<Arc<dyn ChatModel>>, failures: u32, rest: Duration) -> Self {
         let link = |model| Link {
             model,
+            answers: Counter::default(),
+            failures: Tally::of(Fault::KINDS),
             breaker: Arc::new(Mutex::new(Breaker {
                 failures: 0,
                 opened: None,

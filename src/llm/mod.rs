@@ -90,6 +90,16 @@ pub enum Fault {
 }
 
 impl Fault {
+    /// Everything that [`Self::as_str`] may say.
+    pub const KINDS: [&'static str; 6] = [
+        "busy",
+        "refused",
+        "status",
+        "connection",
+        "stalled",
+        "malformed",
+    ];
+
     /// For the log: says what happened, never what was said.
     pub fn as_str(&self) -> &'static str {
         match self {

@@ -8,7 +8,9 @@
 
 pub mod account;
 mod elsewhere;
+mod hashing;
 pub mod live;
+pub mod meters;
 mod pace;
 pub mod prompt;
 pub mod session;
@@ -69,13 +71,14 @@ pub struct App {
     chain: Chain,
     keys: Arc<Keys>,
     tokens: Tokens,
-    hasher: Hasher,
+    hasher: hashing::Hashing,
     clock: Arc<dyn Clock>,
     random: Arc<dyn Random>,
     known_users: account::KnownUsers,
     /// People whose earlier tokens have just become void, for the sockets that are open.
     revoked: broadcast::Sender<account::Revoked>,
     live: live::sessions::Sessions,
+    meters: meters::Meters,
     turns: TaskTracker,
     turn_places: Arc<Semaphore>,
     running: Arc<pace::RunningTurns>,
@@ -96,8 +99,12 @@ impl App {
         let turns = parts.config.limits.turns.min(Semaphore::MAX_PERMITS);
         let (config, settings) = settings::split(parts.config);
         let (auth, llm) = (&config.auth, &config.llm);
+        let meters = meters::Meters::new(parts.clock.now());
         Ok(Arc::new(Self {
-            hasher: Hasher::new(auth.argon2_memory_kib, auth.argon2_passes, &*parts.random)?,
+            hasher: hashing::Hashing {
+                hasher: Hasher::new(auth.argon2_memory_kib, auth.argon2_passes, &*parts.random)?,
+                asking: meters.hashing.clone(),
+            },
             tokens: Tokens::new(Arc::clone(&keys)),
             turn_places: Arc::new(Semaphore::new(turns)),
             running: Arc::default(),
@@ -122,6 +129,7 @@ impl App {
             known_users: account::KnownUsers::default(),
             revoked: broadcast::Sender::new(REVOCATIONS),
             live: live::sessions::Sessions::default(),
+            meters,
             turns: TaskTracker::new(),
             draining: CancellationToken::new(),
             cutting: CancellationToken::new(),

@@ -118,6 +118,14 @@ impl SchemaState {
 /// database cannot be reached or does not answer in time, with `invalid_input` when a text holds the
 /// NUL character, which not every database can store, and with `internal` on a defect.
 pub trait Store: Send + Sync + 'static {
+    /// Whether what works on the database inside this process still does, however the database is:
+    /// `false` means that only another process can help. A database elsewhere that does not answer is
+    /// no reason. Takes as long as an answer may take.
+    fn alive(&self) -> BoxFuture<'_, bool>;
+
+    /// How busy the store is at this moment.
+    fn load(&self) -> Load;
+
     /// The schema version of the database, read from it.
     fn schema_version(&self) -> BoxFuture<'_, Result<i64>>;
 
@@ -293,6 +301,35 @@ pub trait Store: Send + Sync + 'static {
 
     /// Forgets every version of a prompt; `false` when there was none.
     fn delete_prompt(&self, name: PromptName) -> BoxFuture<'_, Result<bool>>;
+}
+
+/// How busy a store is, by what it knows without asking anybody.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Load {
+    /// Calls that wait for the thread that writes, or for a connection.
+    pub waiting: u64,
+    /// What an embedded database has committed since its start.
+    pub commits: Option<Commits>,
+    /// The connections to a database on a server.
+    pub connections: Option<Connections>,
+}
+
+/// Commits of an embedded database; writes that wait together share one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Commits {
+    /// How many.
+    pub commits: u64,
+    /// The writes in them.
+    pub writes: u64,
+}
+
+/// Connections to a database on a server, but for the one that listens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Connections {
+    /// Those that are open.
+    pub open: u64,
+    /// Those of them that nobody uses.
+    pub idle: u64,
 }
 
 /// A text as every backend can store it; `invalid_input` when it holds the NUL character.

@@ -5,6 +5,7 @@
 
 mod accounts;
 mod keyring;
+mod load;
 mod prompts;
 mod sessions;
 mod steps;
@@ -104,6 +105,8 @@ macro_rules! contract {
 macro_rules! every_case {
     ($backend:ident, $new:expr) => {
         contract! { $backend, $new;
+            load:
+                an_open_store_is_alive_and_nobody_waits;
             accounts:
                 the_schema_is_the_one_this_program_works_with,
                 the_keys_of_the_first_who_claims_them_stand,

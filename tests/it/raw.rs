@@ -119,6 +119,11 @@ impl Ask {
         bytes
     }
 
+    /// Writes the request and reads nothing.
+    pub async fn write_to(&self, stream: &mut TcpStream) {
+        stream.write_all(&self.bytes()).await.unwrap();
+    }
+
     pub async fn send(&self, server: &Server) -> Answer {
         self.send_to(server.address).await
     }

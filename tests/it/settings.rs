@@ -1,6 +1,7 @@
 //! What may change while a server runs, and what a turn that runs has of it.
 
 use crate::support::Server;
+use deepme::client::ConnectOptions;
 use deepme::config::{ClientPrompts, Config, PromptLanguage};
 use deepme::llm::Fault;
 use deepme::llm::scripted::{Act, Scripted, answer};
@@ -92,7 +93,7 @@ async fn limits_hold_from_the_next_message_on_whoever_is_connected() {
     // A place that is taken stays taken.
     config.limits.sockets_a_user = 1;
     server.app.adopt(&config);
-    let refused = jiwoo.client.connect(&Default::default()).await;
+    let refused = jiwoo.client.connect(&ConnectOptions::default()).await;
     assert!(refused.is_err());
 }
 

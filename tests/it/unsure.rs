@@ -10,7 +10,7 @@ use deepme::domain::usage::{Day, Usage};
 use deepme::domain::user::{Email, User};
 use deepme::domain::{Error, Result, SessionId, StepId, Timestamp, UserId};
 use deepme::llm::scripted::answer;
-use deepme::store::{BeginStep, Begun, Briefing, FinishStep, Fold, Store};
+use deepme::store::{BeginStep, Begun, Briefing, FinishStep, Fold, Load, Store};
 use deepme::wire::ws::{ClientFrame, Resume, ServerFrame};
 use futures_util::future::BoxFuture;
 use std::sync::Arc;
@@ -101,6 +101,14 @@ pub struct Unsure {
 }
 
 impl Store for Unsure {
+    fn alive(&self) -> BoxFuture<'_, bool> {
+        self.inner.alive()
+    }
+
+    fn load(&self) -> Load {
+        self.inner.load()
+    }
+
     fn schema_version(&self) -> BoxFuture<'_, Result<i64>> {
         self.inner.schema_version()
     }

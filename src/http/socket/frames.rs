@@ -191,6 +191,7 @@ impl Socket {
                 self.replay(&step, received.unwrap_or(0)).await
             }
             Err((stored, error)) => {
+                self.app.meters().refused(&error);
                 let app = Arc::clone(&self.app);
                 let user_id = self.peer.subject.user_id;
                 let held = held(&app, user_id, session_id, &words, safety, &error).await;

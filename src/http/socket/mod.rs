@@ -112,6 +112,7 @@ impl Socket {
     /// Serves the socket until it is over. Boxed where it is large: an idle socket should cost
     /// little more than its buffers.
     pub(super) async fn run(mut self) {
+        let _open = self.app.meters().sockets.hold();
         let over = match self.attach().await {
             Ok((session_id, subscription)) => {
                 let Err(over) = self.talk(session_id, subscription).await;
@@ -120,8 +121,13 @@ impl Socket {
             }
             Err(over) => over,
         };
-        if let Over::Close(code, reason) = over {
-            self.say_goodbye(code, reason).await;
+        let closes = &self.app.meters().closes;
+        match over {
+            Over::Gone => closes.add(None),
+            Over::Close(code, reason) => {
+                closes.add(Some(code));
+                self.say_goodbye(code, reason).await;
+            }
         }
     }
 

@@ -27,8 +27,10 @@ pub(super) struct Facts {
     pub(super) prompt_version: Option<String>,
     pub(super) finish_reason: Option<FinishReason>,
     pub(super) output_tokens: Option<i64>,
-    /// Whether the model broke off.
-    pub(super) cut: bool,
+    /// When the model began to speak.
+    pub(super) first_token: Option<Instant>,
+    /// Why the model broke off, if it did.
+    pub(super) cut: Option<Fault>,
     /// Up to which step the conversation is to be folded, when it has little room left.
     pub(super) fold_until: Option<i64>,
     /// When the first of those who said nothing may be asked again.
@@ -154,9 +156,11 @@ async fn ask_link(
         tries += 1;
         let fault = match ask(app, turn, model, request.clone(), fallback, facts).await {
             Ok(status) => {
-                if facts.cut {
+                if let Some(fault) = &facts.cut {
+                    link.failures.add(fault.as_str());
                     leave.ill(Instant::now());
                 } else {
+                    link.answers.add(1);
                     leave.well();
                 }
                 return Some(status);
@@ -164,6 +168,7 @@ async fn ask_link(
             Err(fault) => fault,
         };
         facts.asked_bytes = None;
+        link.failures.add(fault.as_str());
         facts.said_nothing(&fault);
         tracing::warn!(step_id = %turn.step_id, model = model.name(), fault = fault.as_str(), tries, "model did not answer");
         let mut random = [0; 8];
@@ -228,6 +233,7 @@ async fn ask(
                     patience = idle;
                     timer.as_mut().reset(heard + patience);
                     facts.model = Some(model.name().to_owned());
+                    facts.first_token = Some(heard);
                     if fallback {
                         turn.tell(fallback_notice(model.name(), &turn.user_input));
                     }
@@ -250,7 +256,7 @@ async fn ask(
             Ok(Piece::End { .. }) => return Err(Fault::Malformed),
             Err(fault) if begun => {
                 tracing::warn!(step_id = %turn.step_id, model = model.name(), fault = fault.as_str(), "answer cut");
-                facts.cut = true;
+                facts.cut = Some(fault);
                 return Ok(StepStatus::Interrupted);
             }
             Err(fault) => return Err(fault),

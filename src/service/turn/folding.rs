@@ -168,7 +168,10 @@ async fn fold(
         at: app.clock.now(),
     };
     match app.vault.fold(user_id, fold).await {
-        Ok(true) => Ok("folded"),
+        Ok(true) => {
+            app.meters.charged(charge);
+            Ok("folded")
+        }
         Ok(false) => Ok("somebody else was faster"),
         Err(error) => Err(stored(error)),
     }
@@ -265,12 +268,14 @@ async fn ask(app: &App, request: ChatRequest) -> Option<(String, Tokens)> {
     match written(app, &*link.model, request, &mut facts).await {
         Ok(text) => {
             leave.well();
+            link.answers.add(1);
             let text = text?;
             let charge = facts.charge(text.len());
             let text = clean(text.trim()).into_owned();
             (!text.is_empty()).then_some((text, charge))
         }
         Err(fault) => {
+            link.failures.add(fault.as_str());
             tracing::warn!(
                 model = link.model.name(),
                 fault = fault.as_str(),

@@ -216,6 +216,7 @@ impl App {
             created_at: now,
         });
         tracing::debug!(%step_id, session_id = %turn.session_id, "turn started");
+        self.meters.turns_started.add(1);
         self.post(News::Begun(turn.session_id, step_id));
         let brief = briefing::Brief {
             settings,

@@ -39,6 +39,7 @@ const FIXED: &str = "fixed";
 /// Runs a turn to its end.
 pub(super) async fn run(app: &Arc<App>, turn: &Arc<LiveTurn>, brief: Brief) {
     let begun = Instant::now();
+    let _running = app.meters.turns_running.hold();
     let mut facts = Facts::default();
     let deadline = Duration::from_secs(app.config.llm.turn_seconds);
     let status = tokio::select! {
@@ -70,7 +71,9 @@ pub(super) async fn run(app: &Arc<App>, turn: &Arc<LiveTurn>, brief: Brief) {
         status
     };
     let fold_until = facts.fold_until.filter(|_| app.config.llm.summaries);
+    let first_token = facts.first_token;
     let end = close(app, turn, status, facts).await;
+    count(app, begun, first_token, status, &end);
     tracing::info!(
         step_id = %turn.step_id,
         session_id = %turn.session_id,
@@ -85,6 +88,29 @@ pub(super) async fn run(app: &Arc<App>, turn: &Arc<LiveTurn>, brief: Brief) {
     }
     if let Some(until) = fold_until {
         folding::begin(app, turn, until);
+    }
+}
+
+/// Counts a turn that is over.
+fn count(
+    app: &App,
+    begun: Instant,
+    first_token: Option<Instant>,
+    status: StepStatus,
+    end: &ServerFrame,
+) {
+    let ended = match end {
+        ServerFrame::Done(done) => done.status,
+        // Stopped before there was a word of an answer.
+        _ if status == StepStatus::Cancelled => status,
+        _ => StepStatus::Failed,
+    };
+    app.meters.turns_ended.add(ended.as_str());
+    app.meters.turn.observe(begun.elapsed());
+    if let Some(first_token) = first_token {
+        app.meters
+            .first_token
+            .observe(first_token.duration_since(begun));
     }
 }
 
@@ -156,7 +182,10 @@ async fn close(app: &App, turn: &LiveTurn, status: StepStatus, facts: Facts) -> 
         at: app.clock.now(),
     };
     let used = match store_end(app, turn, &finish).await {
-        Ok(Some(used)) => used,
+        Ok(Some(used)) => {
+            app.meters.charged(finish.charge);
+            used
+        }
         // An earlier try did it, or the sweep of another instance: what is stored is what counts.
         Ok(None) => return stored_end(app, turn).await,
         Err(error) => {
@@ -266,6 +295,7 @@ async fn answer(app: &App, turn: &LiveTurn, brief: &Brief, facts: &mut Facts) ->
     let known = briefing.is_ok();
     let briefing = briefing.unwrap_or_default();
     let now = assess_together(&turn.user_input, &brief.assessment, &briefing.history);
+    app.meters.tiers.add(now.tier);
     take_care(app, turn, brief, &now);
     let assessment = sticky(now, &briefing.history);
     let (mut system, version) =

@@ -19,7 +19,7 @@ mod tls;
 mod usage;
 mod users;
 
-use super::{BeginStep, Begun, Briefing, FinishStep, Fold, Migration, SchemaState, Store};
+use super::{BeginStep, Begun, Briefing, FinishStep, Fold, Load, Migration, SchemaState, Store};
 use crate::config;
 use crate::domain::keyring::WrappedKey;
 use crate::domain::prompt::{Prompt, PromptName};
@@ -173,6 +173,15 @@ async fn briefing(
 }
 
 impl Store for PostgresStore {
+    fn alive(&self) -> BoxFuture<'_, bool> {
+        // All of it runs on the runtime.
+        Box::pin(std::future::ready(true))
+    }
+
+    fn load(&self) -> Load {
+        self.connections.load()
+    }
+
     fn schema_version(&self) -> BoxFuture<'_, Result<i64>> {
         run!(self, Again::Always, |c| meta::schema_version(&c))
     }

@@ -8,6 +8,7 @@
 use super::connector::Connector;
 use crate::config;
 use crate::domain::{Error, ErrorCode, Result};
+use crate::store::Load;
 use deadpool_postgres::{
     Manager, ManagerConfig, Object, Pool, PoolError, RecyclingMethod, Runtime, TimeoutType,
     Timeouts,
@@ -96,6 +97,19 @@ impl Connections {
             answer: Duration::from_secs(database.answer_seconds),
             connect: Duration::from_secs(database.connect_seconds),
         })
+    }
+
+    /// How busy the pool is.
+    pub(super) fn load(&self) -> Load {
+        let status = self.pool.status();
+        Load {
+            waiting: status.waiting as u64,
+            commits: None,
+            connections: Some(crate::store::Connections {
+                open: status.size as u64,
+                idle: status.available as u64,
+            }),
+        }
     }
 
     /// A connection for as long as the caller likes; for starts and migrations.

@@ -15,7 +15,7 @@ mod usage;
 mod users;
 mod worker;
 
-use super::{BeginStep, Begun, Briefing, FinishStep, Fold, SchemaState, Store, Unsealed};
+use super::{BeginStep, Begun, Briefing, FinishStep, Fold, Load, SchemaState, Store, Unsealed};
 use crate::domain::keyring::WrappedKey;
 use crate::domain::prompt::{Prompt, PromptName};
 use crate::domain::session::EmotionSession;
@@ -200,6 +200,14 @@ fn optional_time(row: &rusqlite::Row<'_>, index: usize) -> rusqlite::Result<Opti
 }
 
 impl Store for SqliteStore {
+    fn alive(&self) -> BoxFuture<'_, bool> {
+        Box::pin(self.workers.writer_answers())
+    }
+
+    fn load(&self) -> Load {
+        self.workers.load()
+    }
+
     fn schema_version(&self) -> BoxFuture<'_, Result<i64>> {
         Box::pin(
             self.workers

@@ -6,7 +6,9 @@
 //! them is answered before that commit is on disk; after a sync that failed nothing is answered
 //! any more.
 
+use crate::domain::meter::Counter;
 use crate::domain::{Error, ErrorCode, Result};
+use crate::store::{Commits, Load};
 use rusqlite::{Connection, TransactionBehavior};
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -34,6 +36,14 @@ pub(super) struct Workers {
     readers: Arc<[mpsc::Sender<ReadJob>]>,
     next_reader: Arc<AtomicUsize>,
     unsynced: CancellationToken,
+    committed: Arc<Committed>,
+}
+
+/// What the writer has committed.
+#[derive(Default)]
+struct Committed {
+    commits: Counter,
+    writes: Counter,
 }
 
 impl Workers {
@@ -41,8 +51,11 @@ impl Workers {
     pub(super) fn start(writer: Connection, readers: Vec<Connection>) -> Result<Self> {
         let (writer_queue, jobs) = mpsc::channel(QUEUE);
         let unsynced = CancellationToken::new();
-        let told = unsynced.clone();
-        spawn("db-writer", move || write_loop(writer, jobs, &told))?;
+        let committed: Arc<Committed> = Arc::default();
+        let (told, counted) = (unsynced.clone(), Arc::clone(&committed));
+        spawn("db-writer", move || {
+            write_loop(writer, jobs, &told, &counted);
+        })?;
         let readers = readers
             .into_iter()
             .enumerate()
@@ -59,12 +72,43 @@ impl Workers {
             readers,
             next_reader: Arc::default(),
             unsynced,
+            committed,
         })
     }
 
     /// Fires when a sync has failed; see [`super::SqliteStore::unsynced`].
     pub(super) fn unsynced(&self) -> CancellationToken {
         self.unsynced.clone()
+    }
+
+    /// How busy the writer is.
+    pub(super) fn load(&self) -> Load {
+        let waiting = self.writer.max_capacity() - self.writer.capacity();
+        Load {
+            waiting: waiting as u64,
+            commits: Some(Commits {
+                commits: self.committed.commits.get(),
+                writes: self.committed.writes.get(),
+            }),
+            connections: None,
+        }
+    }
+
+    /// Whether the writer takes a job that does nothing, within the time that an answer may take. A
+    /// file that another process has locked is none of its faults: it drops the job then.
+    pub(super) async fn writer_answers(&self) -> bool {
+        let (taken, heard) = oneshot::channel::<()>();
+        let job: WriteJob = Box::new(move |_| {
+            drop(taken);
+            None
+        });
+        let answer = async {
+            // Behind a queue that is full, too: it is served as long as the writer is.
+            let queued = self.writer.send(job).await.is_ok();
+            let _ = heard.await;
+            queued
+        };
+        tokio::time::timeout(DEADLINE, answer).await == Ok(true)
     }
 
     /// Runs `job` in a transaction; its result counts once it is committed.
@@ -163,6 +207,7 @@ fn write_loop(
     mut connection: Connection,
     mut jobs: mpsc::Receiver<WriteJob>,
     unsynced: &CancellationToken,
+    counted: &Committed,
 ) {
     while let Some(first) = jobs.blocking_recv() {
         let mut replies = Vec::new();
@@ -174,6 +219,10 @@ fn write_loop(
             }
         }
         let lost = unsynced.is_cancelled();
+        if committed.is_ok() && !replies.is_empty() {
+            counted.commits.add(1);
+            counted.writes.add(replies.len() as u64);
+        }
         for reply in replies {
             reply(committed.is_ok() && !lost);
         }

@@ -1,11 +1,15 @@
 //! A server under a supervisor: signals, and what systemd hears.
 
 use super::{Machine, Serving};
+use crate::cluster::cluster;
+use crate::proxy::{Proxy, Way};
 use crate::raw::Ask;
-use crate::upstream::Reply;
-use crate::upstream::{Upstream, done, ends, says};
+use crate::upstream::{Reply, Upstream, done, ends, says};
+use std::io::{BufRead as _, BufReader};
+use std::net::SocketAddr;
 use std::os::unix::net::UnixDatagram;
-use std::time::Duration;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
 
 /// What systemd is on the other end of `NOTIFY_SOCKET`.
 struct Systemd {
@@ -29,6 +33,13 @@ impl Systemd {
         let mut bytes = [0; 1024];
         let size = self.socket.recv(&mut bytes).expect("a message in time");
         String::from_utf8(bytes[..size].to_vec()).unwrap()
+    }
+
+    /// What is already there is not of interest.
+    fn forgets(&self) {
+        self.socket.set_nonblocking(true).unwrap();
+        while self.socket.recv(&mut [0; 1024]).is_ok() {}
+        self.socket.set_nonblocking(false).unwrap();
     }
 
     /// The next message that says this; others are skipped.
@@ -211,4 +222,149 @@ async fn while_it_drains_nothing_is_reloaded() {
     server.line("not reloading");
     assert_eq!(turn.await.unwrap().json()["status"], "interrupted");
     assert_eq!(server.ended().code, 0);
+}
+
+/// Half of this, and it is said to be alive.
+const PERIOD: Duration = Duration::from_secs(2);
+
+fn watched(systemd: &Systemd) -> [(&str, &str); 2] {
+    [
+        ("NOTIFY_SOCKET", &systemd.path),
+        ("WATCHDOG_USEC", "2000000"),
+    ]
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_is_alive_says_so_in_time_and_what_it_does() {
+    let machine = Machine::new();
+    let systemd = Systemd::on(&machine);
+    let server = machine.serve(&[], &watched(&systemd));
+    let ready = systemd.hears_of("READY=1");
+    assert!(
+        ready.contains("STATUS=serving: 0 turns running, 0 sockets open"),
+        "{ready}"
+    );
+    systemd.hears_of("WATCHDOG=1");
+    for _ in 0..3 {
+        let begun = Instant::now();
+        systemd.hears_of("WATCHDOG=1");
+        assert!(begun.elapsed() < PERIOD, "{:?}", begun.elapsed());
+    }
+    let token = token(&server).await;
+    let open = Ask::new("GET", "/ws/emotion").bearer(&token).upgrade();
+    let mut socket = crate::raw::connect(server.address).await;
+    open.write_to(&mut socket).await;
+    while !systemd.hears_of("WATCHDOG=1").contains("1 sockets open") {}
+    server.terminate();
+    let stopping = systemd.hears_of("STOPPING=1");
+    assert!(
+        stopping.contains("STATUS=draining: 0 turns running"),
+        "{stopping}"
+    );
+    assert_eq!(server.ended().code, 0);
+}
+
+/// Without `WATCHDOG_USEC` nobody is waiting, and one for another process is none for this one.
+#[test]
+fn nobody_is_told_who_did_not_ask() {
+    let machine = Machine::new();
+    let systemd = Systemd::on(&machine);
+    let mut env = watched(&systemd).to_vec();
+    env.push(("WATCHDOG_PID", "1"));
+    let server = machine.serve(&[], &env);
+    systemd.hears_of("READY=1");
+    std::thread::sleep(PERIOD);
+    server.terminate();
+    let next = systemd.hears();
+    assert!(next.contains("STOPPING=1"), "{next}");
+    assert_eq!(server.ended().code, 0);
+}
+
+/// Every sync of this process takes this long from now on.
+fn slow_disk(process: u32, delay: Duration) -> Child {
+    let inject = format!("inject=fsync,fdatasync:delay_enter={}", delay.as_micros());
+    let mut tracer = Command::new("strace")
+        .args([
+            "-f",
+            "-e",
+            "trace=fsync,fdatasync",
+            "-e",
+            &inject,
+            "-o",
+            "/dev/null",
+            "-p",
+        ])
+        .arg(process.to_string())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the tests need strace: see tests/run");
+    let mut said = BufReader::new(tracer.stderr.take().unwrap());
+    let mut line = String::new();
+    said.read_line(&mut line).unwrap();
+    assert!(line.contains("attached"), "{line}");
+    std::thread::spawn(move || std::io::copy(&mut said, &mut std::io::sink()));
+    tracer
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_writer_that_is_stuck_is_not_said_to_be_alive() {
+    let machine = Machine::new();
+    let systemd = Systemd::on(&machine);
+    let mut server = machine.serve(&[], &watched(&systemd));
+    systemd.hears_of("WATCHDOG=1");
+    let mut tracer = slow_disk(server.id(), PERIOD * 4);
+    let address = server.address;
+    let account =
+        r#"{"name":"jiwoo","email":"jiwoo@example.com","password":"correct horse battery"}"#;
+    let written = tokio::spawn(async move {
+        Ask::new("POST", "/register")
+            .json(account)
+            .send_to(address)
+            .await
+    });
+    let line = server.line("stuck");
+    assert!(
+        line.contains("the thread that writes to the database"),
+        "{line}"
+    );
+    systemd.forgets();
+    let silent_since = Instant::now();
+    // The rest lives, and says what it cannot do.
+    let health = Ask::new("GET", "/health/live").send_to(address).await;
+    assert_eq!(health.status, 200);
+    assert_eq!(written.await.unwrap().status, 503);
+    systemd.hears_of("WATCHDOG=1");
+    let silence = silent_since.elapsed();
+    assert!(silence > PERIOD, "systemd would have ended it: {silence:?}");
+    tracer.kill().unwrap();
+    tracer.wait().unwrap();
+    assert_eq!(server.stop().code, 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_database_on_a_server_that_is_gone_is_no_reason_to_be_ended() {
+    let url = cluster().database().await;
+    let target = SocketAddr::from(([127, 0, 0, 1], cluster().port()));
+    let proxy = Proxy::to(target).await;
+    let through = url.replacen(&target.to_string(), &proxy.address.to_string(), 1);
+    assert_ne!(through, url);
+    let machine = Machine::new();
+    let systemd = Systemd::on(&machine);
+    let mut env = watched(&systemd).to_vec();
+    env.push(("DEEPME_DATABASE__URL", &through));
+    machine.run_with(&["migrate", "up"], "", &env).ok();
+    machine.run_with(&["keys", "init"], "", &env).ok();
+    let server = machine.serve(&[], &env);
+    systemd.hears_of("WATCHDOG=1");
+    proxy.up(Way::Lost);
+    proxy.down(Way::Lost);
+    let health = Ask::new("GET", "/health").send_to(server.address).await;
+    assert_eq!(health.status, 503);
+    systemd.forgets();
+    for _ in 0..3 {
+        let begun = Instant::now();
+        systemd.hears_of("WATCHDOG=1");
+        assert!(begun.elapsed() < PERIOD, "{:?}", begun.elapsed());
+    }
+    assert_eq!(server.stop().code, 0);
 }

@@ -5,7 +5,7 @@
 //!
 //! | floor | modules | what they are |
 //! |---|---|---|
-//! | 5 | [`cli`] | one file a subcommand; wiring, signals, drain |
+//! | 5 | [`cli`] | one file a subcommand; wiring, signals, reload, systemd |
 //! | 4 | [`http`], [`tui`] | surfaces: thin handlers, the terminal client |
 //! | 3 | [`service`] | use-cases: accounts, sessions, turns, prompts |
 //! | 2 | [`store::sqlite`], [`store::postgres`], [`llm`]'s models, [`auth`], [`safety`], [`client`] | what acts |

@@ -71,12 +71,21 @@ pub(super) fn run(global: &Global, command: Serve) -> Result {
     })
 }
 
+async fn bind(listen: SocketAddr) -> Result<TcpListener> {
+    let bound = TcpListener::bind(listen).await;
+    bound.map_err(|e| {
+        let message = format!("cannot listen on {listen}: {e}");
+        Error::new(ErrorCode::Config, message).with_source(e).into()
+    })
+}
+
 /// A server that is bound and ready; [`Self::run`] serves.
 pub(super) struct Server {
     pub(super) app: Arc<crate::service::App>,
     pub(super) address: SocketAddr,
     pub(super) greeting: String,
     listener: TcpListener,
+    metrics: Option<TcpListener>,
     _lock: Option<std::fs::File>,
     unsynced: CancellationToken,
 }
@@ -86,10 +95,12 @@ impl Server {
     pub(super) async fn start(config: Config) -> Result<Self> {
         let listen = config.server.listen;
         // Bound first: a port in use must not cost a migration.
-        let listener = TcpListener::bind(listen).await.map_err(|e| {
-            Error::new(ErrorCode::Config, format!("cannot listen on {listen}: {e}")).with_source(e)
-        })?;
+        let listener = bind(listen).await?;
         let address = listener.local_addr()?;
+        let metrics = match config.metrics.address() {
+            Some(address) => Some(bind(address).await?),
+            None => None,
+        };
         let (models, hosts) = wiring::models(&config)?;
         let url = config.database.url.clone();
         let backend = Backend::of(&config.database)?;
@@ -100,18 +111,26 @@ impl Server {
             app.close_all_orphans().await?;
         }
         let schema = app.schema_version().await?;
-        let greeting = format!(
+        let mut greeting = format!(
             "deepme {} on http://{address} (API description at http://{address}/docs)\n\
              database: {url} (schema {schema})\n\
              people's words are read by: {}",
             env!("CARGO_PKG_VERSION"),
             hosts.join(", then ")
         );
+        if let Some(metrics) = &metrics {
+            let address = metrics.local_addr()?;
+            greeting = format!("{greeting}\nmetrics: http://{address}/metrics");
+            if !address.ip().is_loopback() {
+                greeting.push_str(" (whoever reaches this address may read them)");
+            }
+        }
         Ok(Self {
             app,
             address,
             greeting,
             listener,
+            metrics,
             _lock: opened.lock,
             unsynced: opened.unsynced,
         })
@@ -122,11 +141,21 @@ impl Server {
     pub(super) async fn run(self, stop: CancellationToken) -> Result {
         let app = Arc::clone(&self.app);
         let tending = tokio::spawn(async move { tokio::join!(app.sweep(), app.heed()) });
+        let done = CancellationToken::new();
+        let metrics = self.metrics.map(|listener| {
+            // To the end of the drain: that is when somebody looks.
+            let serving = http::serve_metrics(Arc::clone(&self.app), listener, done.clone());
+            tokio::spawn(serving)
+        });
         let outcome = tokio::select! {
             outcome = http::serve(self.app, self.listener, stop) => outcome.map_err(Into::into),
             () = self.unsynced.cancelled() => Err(CliError::Failed(UNSYNCED.to_owned())),
         };
         tending.abort();
+        done.cancel();
+        if let Some(metrics) = metrics {
+            let _ = metrics.await;
+        }
         outcome
     }
 }

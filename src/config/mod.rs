@@ -14,8 +14,8 @@ pub use database_url::DatabaseUrl;
 pub use network::Network;
 pub use reload::Reload;
 pub use sections::{
-    Auth, ClientPrompts, Database, Limits, Llm, Log, LogFormat, Model, PromptLanguage, Prompts,
-    Safety, Secret, Server,
+    Auth, ClientPrompts, Database, Limits, Llm, Log, LogFormat, Metrics, Model, PromptLanguage,
+    Prompts, Safety, Secret, Server,
 };
 
 use crate::domain::{Error, ErrorCode, Result};
@@ -46,6 +46,8 @@ pub struct Config {
     pub safety: Safety,
     /// What is logged.
     pub log: Log,
+    /// Where the figures of the server can be read.
+    pub metrics: Metrics,
 }
 
 /// Most bytes of an answer that can be allowed: escaped as JSON, six times as many, they are still
@@ -213,6 +215,11 @@ impl Config {
                 "database.answer_seconds must be at most {MOST_ANSWER_SECONDS}"
             )));
         }
+        if !self.metrics.listen.is_empty() && self.metrics.address().is_none() {
+            return Err(wrong(
+                "metrics.listen must be an address and port, such as 127.0.0.1:9464, or empty",
+            ));
+        }
         if self.auth.argon2_memory_kib < 19_456 || self.auth.argon2_passes < 2 {
             return Err(wrong(
                 "auth.argon2_memory_kib must be at least 19456 and auth.argon2_passes at least 2 (OWASP)",
@@ -350,6 +357,7 @@ mod tests {
             ("DEEPME_MODELS__X__BASE_URL", "ftp://x"),
             ("DEEPME_MODELS__BUILTIN__MODEL", "x"),
             ("DEEPME_SERVER__LISTEN", "nowhere"),
+            ("DEEPME_METRICS__LISTEN", "localhost"),
         ] {
             assert!(
                 Config::parse("", "x", env(&[(key, value)])).is_err(),

@@ -301,6 +301,22 @@ impl Default for Log {
     }
 }
 
+/// `[metrics]`
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Metrics {
+    /// Address and port of a listener of its own; empty for none.
+    pub listen: String,
+}
+
+impl Metrics {
+    /// Where to listen; `None` for nowhere, and for what is no address, which no configuration that was
+    /// checked has.
+    pub fn address(&self) -> Option<SocketAddr> {
+        self.listen.parse().ok()
+    }
+}
+
 /// How a log line looks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -2,6 +2,7 @@
 
 mod accounts;
 mod logs;
+mod metrics;
 mod moving;
 mod postgres;
 mod prompts;

@@ -35,6 +35,7 @@ mod house;
 mod limits;
 mod lists;
 mod long_talks;
+mod metrics;
 mod never_silence;
 mod openapi;
 mod postgres;

@@ -79,6 +79,7 @@ impl Socket {
     /// The peer broke the protocol, or the connection broke.
     pub(super) async fn broken(&mut self, error: &axum::Error) -> Step {
         use tokio_tungstenite::tungstenite::Error as Ws;
+        use tokio_tungstenite::tungstenite::error::ProtocolError;
         let Some(error) = std::error::Error::source(error).and_then(|e| e.downcast_ref::<Ws>())
         else {
             return Err(Over::Gone);
@@ -95,6 +96,8 @@ impl Socket {
                 Err(Over::Close(close::TOO_BIG, "message too big"))
             }
             Ws::Utf8(_) => Err(Over::Close(close::NOT_UTF8, "not UTF-8")),
+            // It hung up, or was lost: nobody is there to be told what is wrong with that.
+            Ws::Protocol(ProtocolError::ResetWithoutClosingHandshake) => Err(Over::Gone),
             Ws::Protocol(_) => Err(Over::Close(1002, "protocol error")),
             _ => Err(Over::Gone),
         }

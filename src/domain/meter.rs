@@ -1,6 +1,6 @@
 //! Figures that are counted while a server runs.
 //!
-//! Owns [`Counter`], [`Gauge`], [`Tally`] and [`Histogram`]. Called by whoever knows that something has
+//! Owns [`Counter`], [`Gauge`], [`Tally`] and [`Histogram`], and [`Load`], which a store says of itself. Called by whoever knows that something has
 //! happened, and by who shows the figures. Invariants: counting cannot fail and waits for nobody but
 //! another count; what is counted by is one of a few names that are known beforehand, and never a
 //! person's.
@@ -144,6 +144,35 @@ impl Histogram {
             sum: Duration::from_micros(self.sum.load(Ordering::Relaxed)),
         }
     }
+}
+
+/// How busy a store is, by what it knows without asking anybody.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Load {
+    /// Calls that wait for the thread that writes, or for a connection.
+    pub waiting: u64,
+    /// What an embedded database has committed since its start.
+    pub commits: Option<Commits>,
+    /// The connections to a database on a server.
+    pub connections: Option<Connections>,
+}
+
+/// Commits of an embedded database; writes that wait together share one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Commits {
+    /// How many.
+    pub commits: u64,
+    /// The writes in them.
+    pub writes: u64,
+}
+
+/// Connections to a database on a server, but for the one that listens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Connections {
+    /// Those that are open.
+    pub open: u64,
+    /// Those of them that nobody uses.
+    pub idle: u64,
 }
 
 #[cfg(test)]

@@ -5,13 +5,12 @@
 //! word of the program's or the admin's, and never a person's.
 
 use super::App;
-use crate::domain::meter::{Counter, Gauge, Histogram, Tally};
+use crate::domain::meter::{Counter, Gauge, Histogram, Load, Tally};
 use crate::domain::safety::Tier;
 use crate::domain::step::StepStatus;
 use crate::domain::usage::Tokens;
 use crate::domain::{Error, Timestamp};
 use crate::llm::chain::{Link, State};
-use crate::store::Load;
 
 /// The ends of the buckets of the time to the first token, in milliseconds.
 const FIRST_TOKEN: &[u32] = &[50, 100, 250, 500, 1000, 2500, 5000, 10_000, 20_000];

@@ -12,6 +12,7 @@ pub mod sealing;
 pub mod sqlite;
 
 use crate::domain::keyring::WrappedKey;
+use crate::domain::meter::Load;
 use crate::domain::news::News;
 use crate::domain::prompt::{Prompt, PromptName};
 use crate::domain::session::EmotionSession;
@@ -301,35 +302,6 @@ pub trait Store: Send + Sync + 'static {
 
     /// Forgets every version of a prompt; `false` when there was none.
     fn delete_prompt(&self, name: PromptName) -> BoxFuture<'_, Result<bool>>;
-}
-
-/// How busy a store is, by what it knows without asking anybody.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Load {
-    /// Calls that wait for the thread that writes, or for a connection.
-    pub waiting: u64,
-    /// What an embedded database has committed since its start.
-    pub commits: Option<Commits>,
-    /// The connections to a database on a server.
-    pub connections: Option<Connections>,
-}
-
-/// Commits of an embedded database; writes that wait together share one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Commits {
-    /// How many.
-    pub commits: u64,
-    /// The writes in them.
-    pub writes: u64,
-}
-
-/// Connections to a database on a server, but for the one that listens.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Connections {
-    /// Those that are open.
-    pub open: u64,
-    /// Those of them that nobody uses.
-    pub idle: u64,
 }
 
 /// A text as every backend can store it; `invalid_input` when it holds the NUL character.

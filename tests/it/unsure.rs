@@ -3,6 +3,7 @@
 use crate::support::Server;
 use deepme::config::Config;
 use deepme::domain::keyring::WrappedKey;
+use deepme::domain::meter::Load;
 use deepme::domain::prompt::{Prompt, PromptName};
 use deepme::domain::session::EmotionSession;
 use deepme::domain::step::{EmotionStep, MessageId};
@@ -10,7 +11,7 @@ use deepme::domain::usage::{Day, Usage};
 use deepme::domain::user::{Email, User};
 use deepme::domain::{Error, Result, SessionId, StepId, Timestamp, UserId};
 use deepme::llm::scripted::answer;
-use deepme::store::{BeginStep, Begun, Briefing, FinishStep, Fold, Load, Store};
+use deepme::store::{BeginStep, Begun, Briefing, FinishStep, Fold, Store};
 use deepme::wire::ws::{ClientFrame, Resume, ServerFrame};
 use futures_util::future::BoxFuture;
 use std::sync::Arc;

@@ -9,10 +9,11 @@ mod process;
 mod text;
 
 use super::accept::{Accepting, Settings};
+use crate::domain::meter::Load;
 use crate::llm::chain::State as Breaker;
 use crate::service::App;
 use crate::service::meters::ModelFigures;
-use crate::store::{Load, SCHEMA_VERSION};
+use crate::store::SCHEMA_VERSION;
 use axum::Router;
 use axum::extract::State;
 use axum::http::header::CONTENT_TYPE;

@@ -19,9 +19,10 @@ mod tls;
 mod usage;
 mod users;
 
-use super::{BeginStep, Begun, Briefing, FinishStep, Fold, Load, Migration, SchemaState, Store};
+use super::{BeginStep, Begun, Briefing, FinishStep, Fold, Migration, SchemaState, Store};
 use crate::config;
 use crate::domain::keyring::WrappedKey;
+use crate::domain::meter::Load;
 use crate::domain::prompt::{Prompt, PromptName};
 use crate::domain::session::EmotionSession;
 use crate::domain::step::{EmotionStep, MessageId};

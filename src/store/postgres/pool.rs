@@ -7,8 +7,8 @@
 
 use super::connector::Connector;
 use crate::config;
+use crate::domain::meter::{self, Load};
 use crate::domain::{Error, ErrorCode, Result};
-use crate::store::Load;
 use deadpool_postgres::{
     Manager, ManagerConfig, Object, Pool, PoolError, RecyclingMethod, Runtime, TimeoutType,
     Timeouts,
@@ -105,7 +105,7 @@ impl Connections {
         Load {
             waiting: status.waiting as u64,
             commits: None,
-            connections: Some(crate::store::Connections {
+            connections: Some(meter::Connections {
                 open: status.size as u64,
                 idle: status.available as u64,
             }),

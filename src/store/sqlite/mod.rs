@@ -15,8 +15,9 @@ mod usage;
 mod users;
 mod worker;
 
-use super::{BeginStep, Begun, Briefing, FinishStep, Fold, Load, SchemaState, Store, Unsealed};
+use super::{BeginStep, Begun, Briefing, FinishStep, Fold, SchemaState, Store, Unsealed};
 use crate::domain::keyring::WrappedKey;
+use crate::domain::meter::Load;
 use crate::domain::prompt::{Prompt, PromptName};
 use crate::domain::session::EmotionSession;
 use crate::domain::step::{EmotionStep, MessageId};

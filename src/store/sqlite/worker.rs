@@ -6,9 +6,8 @@
 //! them is answered before that commit is on disk; after a sync that failed nothing is answered
 //! any more.
 
-use crate::domain::meter::Counter;
+use crate::domain::meter::{Commits, Counter, Load};
 use crate::domain::{Error, ErrorCode, Result};
-use crate::store::{Commits, Load};
 use rusqlite::{Connection, TransactionBehavior};
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;

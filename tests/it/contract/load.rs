@@ -1,7 +1,7 @@
 //! What a store says of itself.
 
 use super::Backend;
-use deepme::store::Load;
+use deepme::domain::meter::Load;
 
 pub async fn an_open_store_is_alive_and_nobody_waits(backend: &impl Backend) {
     let store = backend.open().await;

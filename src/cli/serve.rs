@@ -18,7 +18,9 @@ pub(super) const HELP: &str = "Examples:
   deepme serve                                  on 127.0.0.1:8000, data under ./data
   OPENAI_API_KEY=sk-… deepme serve              with OpenAI
   OPENAI_BASE_URL=http://127.0.0.1:11434/v1 OPENAI_MODEL=gemma3:12b deepme serve
-  deepme serve --listen 127.0.0.1:9000";
+  deepme serve --listen 127.0.0.1:9000
+
+SIGTERM and SIGINT let running turns finish, a second one ends at once. SIGHUP reads the configuration again.";
 
 /// Why a server ends whose disk fails.
 const UNSYNCED: &str = "the disk did not confirm a commit (fsync failed): ending at once; nothing of it was \

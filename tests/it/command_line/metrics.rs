@@ -143,8 +143,6 @@ async fn the_figures_show_what_happened_and_nobody_it_happened_to() {
             r#"deepme_http_requests_total{route="other",status="4xx"}"#,
             2.0,
         ),
-        // The account, the words and the ends of two turns: nobody shared a commit with anybody.
-        ("deepme_store_waiting", 0.0),
     ]);
     assert!(figures.get("deepme_store_writes_total") >= figures.get("deepme_store_commits_total"));
     assert!(figures.get("deepme_store_commits_total") >= 5.0);

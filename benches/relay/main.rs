@@ -17,7 +17,10 @@
 
 mod load;
 mod mock;
+#[path = "../shared/server.rs"]
 mod server;
+#[path = "../shared/upstream.rs"]
+mod upstream;
 
 use load::{Load, Spread};
 use server::Server;
@@ -69,13 +72,13 @@ fn main() {
 
 async fn run(options: Options) {
     let upstream = mock::start().await;
-    let server = Server::start(&options.binary, upstream).await;
+    let server = Server::start(&options.binary, upstream, &[]).await;
     println!(
         "ready after {:.0} ms, {:.1} MiB resident",
         server.ready.as_secs_f64() * 1e3,
-        server.rss() as f64 / MIB
+        server.memory().rss as f64 / MIB
     );
-    let token = server.log_in().await;
+    let token = server.account("bench").await;
     let load = Load {
         address: server.address,
         token,
@@ -130,18 +133,25 @@ async fn run(options: Options) {
     );
     println!("  turns lost or damaged    {:>10}", paced.bad);
 
-    let before = server.rss();
+    let before = server.memory();
     let sockets = load.idle(options.idle).await;
     // The pages of the last handshakes settle.
     tokio::time::sleep(Duration::from_secs(2)).await;
-    let after = server.rss();
-    println!("\nidle: {} sockets that say nothing", sockets.len());
+    let after = server.memory();
     println!(
-        "  memory per socket, KiB   {:>10.1}",
-        (after.saturating_sub(before)) as f64 / sockets.len() as f64 / 1024.0
+        "\nidle: {} sockets that say nothing, {} descriptors",
+        sockets.len(),
+        server.descriptors()
     );
+    print_memory("RSS", before.rss, after.rss, sockets.len());
+    print_memory("PSS", before.pss, after.pss, sockets.len());
     drop(sockets);
-    server.stop();
+    let ended = server.stop();
+    assert_eq!(ended.code, Some(0), "{:?}", ended.said);
+    for line in ended.said {
+        println!("the server said: {line}");
+    }
+    drop(ended.dir);
 }
 
 const MIB: f64 = 1024.0 * 1024.0;
@@ -151,5 +161,14 @@ fn print_spread(name: &str, spread: &Spread, unit: f64) {
         "{name} {:>10.2} p50 {:>10.2} p99",
         spread.p(0.5) / unit,
         spread.p(0.99) / unit
+    );
+}
+
+fn print_memory(name: &str, before: u64, after: u64, sockets: usize) {
+    println!(
+        "  {name} before, after, MiB   {:>10.1} {:>10.1}, KiB a socket {:>6.1}",
+        before as f64 / MIB,
+        after as f64 / MIB,
+        after.saturating_sub(before) as f64 / sockets.max(1) as f64 / 1024.0
     );
 }

@@ -11,6 +11,7 @@ use deepme::domain::step::{FinishReason, StepStatus};
 use deepme::domain::{SessionId, StepId};
 use deepme::wire::rest::StepBody;
 use deepme::wire::ws::{ClientFrame, Done, Resume, ServerFrame, UserMessage};
+use std::fmt::Write as _;
 use std::sync::Arc;
 use tokio::sync::Semaphore;
 
@@ -71,17 +72,14 @@ impl Answer {
 
 /// JSON in ASCII, as Python writes it.
 fn escape(json: &str) -> String {
-    let mut units = [0; 2];
-    json.chars()
-        .map(|c| match c {
-            ' '..='~' => c.to_string(),
-            _ => c
-                .encode_utf16(&mut units)
-                .iter()
-                .map(|unit| format!("\\u{unit:04x}"))
-                .collect(),
-        })
-        .collect()
+    let mut ascii = String::new();
+    for unit in json.encode_utf16() {
+        match u8::try_from(unit) {
+            Ok(byte @ 0x20..0x7f) => ascii.push(byte.into()),
+            _ => write!(ascii, "\\u{unit:04x}").unwrap(),
+        }
+    }
+    ascii
 }
 
 /// The connection was lost, or there was none.
@@ -219,7 +217,7 @@ impl Reader {
         Ok(())
     }
 
-    async fn to_the_end(&mut self) -> Result<(), Lost> {
+    async fn hear_out(&mut self) -> Result<(), Lost> {
         while self.done.is_none() {
             self.hear().await?;
         }
@@ -280,7 +278,7 @@ async fn cut_everywhere(cut: fn(&Proxy, Way)) -> usize {
         let first = async {
             reader.connect().await?;
             reader.ask(Asks::Again).await?;
-            reader.to_the_end().await
+            reader.hear_out().await
         };
         let whole = first.await.is_ok();
         cut(&proxy, Way::Open);
@@ -288,7 +286,7 @@ async fn cut_everywhere(cut: fn(&Proxy, Way)) -> usize {
             reader.lose(usize::MAX);
             reader.connect().await.unwrap();
             reader.ask(WAYS[bytes % 3]).await.unwrap();
-            reader.to_the_end().await.unwrap();
+            reader.hear_out().await.unwrap();
         }
         let steps = jiwoo
             .client
@@ -344,7 +342,7 @@ async fn a_reader_may_go_and_come_back_at_every_byte_of_the_model() {
         reader.connect().await.unwrap();
         reader.ask(WAYS[at % 3]).await.unwrap();
         gate.add_permits(usize::from(!early));
-        reader.to_the_end().await.unwrap();
+        reader.hear_out().await.unwrap();
         let seen = watcher.turn().await;
         assert_eq!(seen.text, answer.text);
         assert_eq!(Some(seen.done().step_id), reader.step_id);
@@ -369,7 +367,7 @@ async fn a_stored_answer_goes_on_from_every_place() {
     let mut reader = Reader::new(&jiwoo.client, None, "m".to_owned());
     reader.connect().await.unwrap();
     reader.ask(Asks::Again).await.unwrap();
-    reader.to_the_end().await.unwrap();
+    reader.hear_out().await.unwrap();
     let length = answer.text.chars().count();
     let steps = jiwoo
         .client
@@ -381,7 +379,7 @@ async fn a_stored_answer_goes_on_from_every_place() {
             reader.text = answer.text.chars().take(seen).collect();
             reader.claims = (seen > length).then_some(seen as u64);
             reader.ask(way).await.unwrap();
-            let ended = tokio::time::timeout(PATIENCE, reader.to_the_end());
+            let ended = tokio::time::timeout(PATIENCE, reader.hear_out());
             ended.await.unwrap().unwrap();
             reader.compare(&answer, &steps);
         }

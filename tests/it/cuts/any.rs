@@ -182,13 +182,13 @@ async fn turn(upstream: &Upstream, jiwoo: &Person, reader: &mut Reader, plan: &P
         reader.ask(loss.asks).await.unwrap();
         gate.add_permits(usize::from(!loss.meanwhile));
     }
-    reader.to_the_end().await.unwrap();
+    reader.hear_out().await.unwrap();
     if let Some((asks, kept)) = &plan.after {
         assert_eq!(reader.text, answer.text);
         kept.lose(reader);
         reader.connect().await.unwrap();
         reader.ask(*asks).await.unwrap();
-        reader.to_the_end().await.unwrap();
+        reader.hear_out().await.unwrap();
     }
     reader.lose(usize::MAX);
     if let Some(mut talk) = joined {

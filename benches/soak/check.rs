@@ -86,12 +86,20 @@ impl Checked {
                 continue;
             };
             self.complete += usize::from(step.status == StepStatus::Complete);
-            if Some(step.step_id) != heard.step_id
-                || Some(step.status) != heard.status
-                || Print::of(&step.gpt_response) != heard.text
-            {
-                self.wrong
-                    .push(format!("{id}: {} is not what was told", heard.message_id));
+            // A turn without a word of answer was told to have failed, whatever ended it.
+            let told = match heard.status {
+                Some(StepStatus::Failed) => step.gpt_response.is_empty(),
+                status => status == Some(step.status),
+            };
+            let same = Print::of(&step.gpt_response) == heard.text;
+            if Some(step.step_id) != heard.step_id || !told || !same {
+                self.wrong.push(format!(
+                    "{id}: {} was told as {:?}, its text is {}the same, and it is stored as {:?}",
+                    heard.message_id,
+                    heard.status,
+                    if same { "" } else { "not " },
+                    step.status
+                ));
             }
         }
         // Whatever is stored was said by somebody.

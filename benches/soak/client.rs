@@ -49,6 +49,37 @@ pub(crate) struct Session {
     pub(crate) watched: Vec<Watched>,
 }
 
+/// All of them, as they stand.
+#[derive(Default)]
+pub(crate) struct Crowd {
+    /// Turns that were heard to their end.
+    pub(crate) turns: AtomicUsize,
+    /// Sockets that are open, as far as this end knows.
+    pub(crate) sockets: AtomicUsize,
+}
+
+/// A socket that is counted while it is open.
+pub(crate) struct Line {
+    pub(crate) socket: Socket,
+    crowd: Arc<Crowd>,
+}
+
+impl Line {
+    pub(crate) fn new(socket: Socket, crowd: &Arc<Crowd>) -> Self {
+        crowd.sockets.fetch_add(1, Ordering::Relaxed);
+        Self {
+            socket,
+            crowd: Arc::clone(crowd),
+        }
+    }
+}
+
+impl Drop for Line {
+    fn drop(&mut self) {
+        self.crowd.sockets.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
 /// What happened, by what it is called in the report.
 #[derive(Default)]
 pub(crate) struct Tally(pub(crate) BTreeMap<String, usize>);
@@ -114,8 +145,8 @@ pub(crate) struct Person {
     pub(crate) account: usize,
     pub(crate) number: u64,
     pub(crate) dice: Dice,
-    pub(crate) turns: Arc<AtomicUsize>,
-    socket: Option<Socket>,
+    pub(crate) crowd: Arc<Crowd>,
+    socket: Option<Line>,
     session_id: Option<SessionId>,
     said: u64,
     lived: Lived,
@@ -127,7 +158,7 @@ impl Person {
         account: usize,
         number: usize,
         seed: u64,
-        turns: Arc<AtomicUsize>,
+        crowd: Arc<Crowd>,
     ) -> Self {
         let number = number as u64;
         Self {
@@ -135,7 +166,7 @@ impl Person {
             account,
             number,
             dice: Dice::new(seed.wrapping_mul(1_000_003).wrapping_add(number)),
-            turns,
+            crowd,
             socket: None,
             session_id: None,
             said: 0,
@@ -182,19 +213,18 @@ impl Person {
                 && self.one_in(20)
             {
                 let nap = [0, 0, 500, 2000][self.dice.below(4)];
-                watcher = watcher::start(&self.client, session_id, nap).await;
+                watcher = watcher::start(&self.client, &self.crowd, session_id, nap).await;
                 self.lived.tally.count("second devices");
             }
             heard.push(self.turn().await);
-            self.turns.fetch_add(1, Ordering::Relaxed);
+            self.crowd.turns.fetch_add(1, Ordering::Relaxed);
             self.wait(8000).await;
         }
-        if let Some(mut socket) = self.socket.take() {
-            if self.one_in(3) {
-                let _ = socket.send(&ClientFrame::End).await;
-                self.lived.tally.count("sessions ended");
-            }
-            socket.close().await;
+        if let Some(mut line) = self.socket.take()
+            && self.one_in(3)
+        {
+            let _ = line.socket.send(&ClientFrame::End).await;
+            self.lived.tally.count("sessions ended");
         }
         let watched = match watcher {
             Some(watcher) => watcher.end(&mut self.lived).await,
@@ -270,13 +300,13 @@ impl Person {
         self.lived.wrong.push(what);
     }
 
-    async fn connect(&mut self) -> Result<Socket, Trouble> {
+    async fn connect(&mut self) -> Result<Line, Trouble> {
         let options = ConnectOptions {
             session_id: self.session_id,
             ..ConnectOptions::default()
         };
-        let mut socket = match self.client.connect(&options).await {
-            Ok(socket) => socket,
+        let mut line = match self.client.connect(&options).await {
+            Ok(socket) => Line::new(socket, &self.crowd),
             Err(error) => {
                 let status = error.status().unwrap_or(0);
                 self.lived
@@ -285,13 +315,13 @@ impl Person {
                 return Err(Trouble::Lost);
             }
         };
-        match timeout(SILENCE, socket.next()).await {
+        match timeout(SILENCE, line.socket.next()).await {
             Ok(Event::Frame(ServerFrame::Session(session))) => {
                 if self.session_id.is_some_and(|id| id != session.session_id) {
                     self.wrong(format!("{} was given another session", self.number));
                 }
                 self.session_id = Some(session.session_id);
-                Ok(socket)
+                Ok(line)
             }
             _ => Err(Trouble::Lost),
         }
@@ -299,16 +329,16 @@ impl Person {
 
     /// Connects when there is no connection, says the words or asks for the rest, and listens.
     async fn attempt(&mut self, reader: &mut Reader) -> Result<(), Trouble> {
-        let mut socket = match self.socket.take() {
-            Some(socket) => socket,
+        let mut line = match self.socket.take() {
+            Some(line) => line,
             None => self.connect().await?,
         };
         let frame = self.asks(reader);
-        socket.send(&frame).await.map_err(|_| Trouble::Lost)?;
+        line.socket.send(&frame).await.map_err(|_| Trouble::Lost)?;
         reader.said = true;
-        let outcome = self.listen(&mut socket, reader).await;
+        let outcome = self.listen(&mut line.socket, reader).await;
         if !matches!(outcome, Err(Trouble::Lost)) {
-            self.socket = Some(socket);
+            self.socket = Some(line);
         }
         outcome
     }
@@ -481,15 +511,20 @@ impl Person {
 
     /// Who asked twice may be told twice. What is told before the pong is told of this turn.
     async fn settle(&mut self) {
-        let Some(mut socket) = self.socket.take() else {
+        let Some(mut line) = self.socket.take() else {
             return;
         };
         let ping = serde_json::json!(self.said);
-        if socket.send(&ClientFrame::Ping(ping.clone())).await.is_err() {
+        if line
+            .socket
+            .send(&ClientFrame::Ping(ping.clone()))
+            .await
+            .is_err()
+        {
             return;
         }
         loop {
-            match timeout(SILENCE, socket.next()).await {
+            match timeout(SILENCE, line.socket.next()).await {
                 Ok(Event::Frame(ServerFrame::Pong { pong })) if pong == ping => break,
                 Ok(Event::Frame(_)) => {}
                 Ok(Event::Closed(code, _)) => {
@@ -504,6 +539,6 @@ impl Person {
                 }
             }
         }
-        self.socket = Some(socket);
+        self.socket = Some(line);
     }
 }

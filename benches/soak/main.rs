@@ -32,14 +32,13 @@ mod upstream;
 mod watch;
 mod watcher;
 
-use client::{Lived, Person, Tally};
+use client::{Crowd, Lived, Person, Tally};
 use deepme::client::Client;
 use model::Model;
 use report::Report;
 use server::Server;
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::sync::atomic::AtomicUsize;
 use std::time::{Duration, Instant};
 
 /// Clients of one account: logging in costs a password hash each time.
@@ -105,17 +104,17 @@ async fn run(options: &Options) -> Report {
     let descriptors_before = server.descriptors();
     let memory_before = server.memory();
 
-    let turns = Arc::new(AtomicUsize::new(0));
+    let crowd = Arc::new(Crowd::default());
     let until = Instant::now() + Duration::from_secs_f64(options.minutes * 60.0);
     let living: Vec<_> = (0..options.clients)
         .map(|n| {
             let account = n % clients.len();
             let client = clients[account].clone();
-            let person = Person::new(client, account, n, options.seed, Arc::clone(&turns));
+            let person = Person::new(client, account, n, options.seed, Arc::clone(&crowd));
             tokio::spawn(person.live(until))
         })
         .collect();
-    let samples = watch::watch(&server, &turns, until).await;
+    let samples = watch::watch(&server, &crowd, &model, until).await;
     let (mut lived, mut tally) = (Lived::default(), Tally::default());
     for person in living {
         let Ok(one) = tokio::time::timeout(LAST_WORDS, person).await else {

@@ -74,7 +74,10 @@ impl Report {
                 memory.is_fine(),
             ),
             (
-                format!("descriptors do not grow: {}", told(&descriptors, "")),
+                format!(
+                    "descriptors that are neither a person's socket nor a connection to the model do not grow: {}",
+                    told(&descriptors, "")
+                ),
                 descriptors.is_fine(),
             ),
             (
@@ -137,17 +140,18 @@ impl Report {
 
     fn print_run(&self) {
         println!(
-            "| second | RSS, MiB | descriptors | turns/s | CPU, % of a core |\n|---:|---:|---:|---:|---:|"
+            "| second | RSS, MiB | descriptors | of these unexplained | turns/s | CPU, % of a core |\n|---:|---:|---:|---:|---:|---:|"
         );
         let size = self.samples.len().div_ceil(ROWS).max(2);
         for part in self.samples.chunks(size).filter(|part| part.len() > 1) {
             let (first, last) = (part[0], part[part.len() - 1]);
             let seconds = last.at - first.at;
             println!(
-                "| {:.0} | {:.1} | {:.0} | {:.0} | {:.0} |",
+                "| {:.0} | {:.1} | {:.0} | {:.0} | {:.0} | {:.0} |",
                 last.at,
                 median(part.iter().map(|sample| sample.rss_mib)),
                 median(part.iter().map(|sample| sample.descriptors)),
+                median(part.iter().map(|sample| sample.unexplained)),
                 (last.turns - first.turns) as f64 / seconds,
                 (last.cpu_seconds - first.cpu_seconds) / seconds * 100.0
             );

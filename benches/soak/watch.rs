@@ -1,13 +1,15 @@
 //! What the server's process holds, every second, and whether that grows.
 
+use crate::client::Crowd;
+use crate::model::Model;
 use crate::server::Server;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 use tokio::time::{MissedTickBehavior, interval};
 
-/// The part of the run that does not count: caches, pools and the database's pages fill.
-const WARM_UP: f64 = 0.2;
+/// The part of the run that does not count: caches and pools fill, and the longest conversations, of
+/// four minutes and more, become as many as they stay.
+const WARM_UP: f64 = 0.4;
 /// How much more than at first there may be at last: a twentieth, and what is noise in so small a process.
 const ALLOWED: f64 = 1.05;
 const NOISE_MIB: f64 = 4.0;
@@ -19,6 +21,8 @@ pub(crate) struct Sample {
     pub(crate) at: f64,
     pub(crate) rss_mib: f64,
     pub(crate) descriptors: f64,
+    /// Those that are neither somebody's socket nor a connection to the model.
+    pub(crate) unexplained: f64,
     pub(crate) cpu_seconds: f64,
     pub(crate) turns: usize,
     pub(crate) load: f64,
@@ -27,7 +31,8 @@ pub(crate) struct Sample {
 /// Looks every second until the run is over.
 pub(crate) async fn watch(
     server: &Server,
-    turns: &Arc<AtomicUsize>,
+    crowd: &Crowd,
+    model: &Model,
     until: Instant,
 ) -> Vec<Sample> {
     let begun = Instant::now();
@@ -36,12 +41,15 @@ pub(crate) async fn watch(
     seconds.set_missed_tick_behavior(MissedTickBehavior::Skip);
     while Instant::now() < until {
         seconds.tick().await;
+        let descriptors = server.descriptors() as f64;
+        let known = crowd.sockets.load(Ordering::Relaxed) + model.connections();
         samples.push(Sample {
             at: begun.elapsed().as_secs_f64(),
             rss_mib: server.memory().rss as f64 / f64::from(1 << 20),
-            descriptors: server.descriptors() as f64,
+            descriptors,
+            unexplained: descriptors - known as f64,
             cpu_seconds: server.cpu_seconds(),
-            turns: turns.load(Ordering::Relaxed),
+            turns: crowd.turns.load(Ordering::Relaxed),
             load: load_average(),
         });
         if samples.len().is_multiple_of(10) {
@@ -80,7 +88,7 @@ impl Growth {
     }
 
     pub(crate) fn of_descriptors(samples: &[Sample]) -> Self {
-        Self::of(samples, |sample| sample.descriptors, NOISE_DESCRIPTORS)
+        Self::of(samples, |sample| sample.unexplained, NOISE_DESCRIPTORS)
     }
 
     fn of(samples: &[Sample], what: fn(&Sample) -> f64, noise: f64) -> Self {

@@ -1,10 +1,11 @@
 //! A second device on somebody's session: says nothing and hears everything.
 
-use crate::client::{Lived, Print};
-use deepme::client::{Client, ConnectOptions, Event, Socket};
+use crate::client::{Crowd, Line, Lived, Print};
+use deepme::client::{Client, ConnectOptions, Event};
 use deepme::domain::step::StepStatus;
 use deepme::domain::{SessionId, StepId};
 use deepme::wire::ws::ServerFrame;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -22,14 +23,19 @@ pub(crate) struct Watcher {
 }
 
 /// Begins to watch; with a `nap` it reads a frame only every so many milliseconds.
-pub(crate) async fn start(client: &Client, session_id: SessionId, nap: u64) -> Option<Watcher> {
+pub(crate) async fn start(
+    client: &Client,
+    crowd: &Arc<Crowd>,
+    session_id: SessionId,
+    nap: u64,
+) -> Option<Watcher> {
     let options = ConnectOptions {
         session_id: Some(session_id),
         ..ConnectOptions::default()
     };
-    let mut socket = client.connect(&options).await.ok()?;
+    let mut line = Line::new(client.connect(&options).await.ok()?, crowd);
     // From its first frame on it hears of every turn.
-    let Event::Frame(ServerFrame::Session(_)) = socket.next().await else {
+    let Event::Frame(ServerFrame::Session(_)) = line.socket.next().await else {
         return None;
     };
     let enough = CancellationToken::new();
@@ -38,17 +44,17 @@ pub(crate) async fn start(client: &Client, session_id: SessionId, nap: u64) -> O
         let mut watched = Vec::new();
         let closed = tokio::select! {
             () = token.cancelled() => None,
-            code = watch(socket, nap, &mut watched) => Some(code),
+            code = watch(line, nap, &mut watched) => Some(code),
         };
         (watched, closed)
     });
     Some(Watcher { watching, enough })
 }
 
-async fn watch(mut socket: Socket, nap: u64, watched: &mut Vec<Watched>) -> u16 {
+async fn watch(mut line: Line, nap: u64, watched: &mut Vec<Watched>) -> u16 {
     let (mut step, mut text) = (None, String::new());
     loop {
-        match socket.next().await {
+        match line.socket.next().await {
             Event::Frame(ServerFrame::Accepted { accepted }) => {
                 step = Some(accepted.step_id);
                 text.clear();

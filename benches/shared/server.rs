@@ -44,7 +44,7 @@ pub(crate) struct Memory {
 pub(crate) struct Ended {
     /// Its exit code.
     pub(crate) code: Option<i32>,
-    /// The warnings and errors that it logged.
+    /// What it said, its warnings and errors among it.
     pub(crate) said: Vec<String>,
     /// Where its database is.
     pub(crate) dir: TempDir,

@@ -170,7 +170,8 @@ impl Report {
     /// What the server logged as warnings and errors, by kind.
     fn print_log(&self) {
         let mut kinds: BTreeMap<String, usize> = BTreeMap::new();
-        for line in &self.said {
+        let logged = |line: &&String| line.contains(" WARN ") || line.contains(" ERROR ");
+        for line in self.said.iter().filter(logged) {
             // Without its time, and without what is different each time.
             let kind = line.split_whitespace().skip(1).take(8);
             let kind = kind.filter(|word| !word.contains(['=', '-']));

@@ -5,7 +5,8 @@
 //! server's CPU and its memory per idle socket. Everything stays on the loopback interface and
 //! stops by itself. Linux only: the figures come from `/proc`.
 //!
-//! Options after `--`: `--clients N --turns N --tokens N --idle N --binary PATH`.
+//! Options after `--`: `--clients N --turns N --tokens N --idle N --binary PATH`. `ulimit -n` must be
+//! larger than the number of idle sockets.
 #![expect(
     clippy::unwrap_used,
     clippy::print_stdout,
@@ -17,7 +18,10 @@
 
 mod load;
 mod mock;
+#[path = "../shared/server.rs"]
 mod server;
+#[path = "../shared/upstream.rs"]
+mod upstream;
 
 use load::{Load, Spread};
 use server::Server;
@@ -37,7 +41,7 @@ impl Options {
             clients: 100,
             turns: 5,
             tokens: 200,
-            idle: 2000,
+            idle: 10_000,
             binary: env!("CARGO_BIN_EXE_deepme").to_owned(),
         };
         let mut arguments = std::env::args().skip(1);
@@ -69,13 +73,13 @@ fn main() {
 
 async fn run(options: Options) {
     let upstream = mock::start().await;
-    let server = Server::start(&options.binary, upstream).await;
+    let server = Server::start(&options.binary, upstream, &[]).await;
     println!(
         "ready after {:.0} ms, {:.1} MiB resident",
         server.ready.as_secs_f64() * 1e3,
-        server.rss() as f64 / MIB
+        server.memory().rss as f64 / MIB
     );
-    let token = server.log_in().await;
+    let token = server.account("bench").await;
     let load = Load {
         address: server.address,
         token,
@@ -130,18 +134,45 @@ async fn run(options: Options) {
     );
     println!("  turns lost or damaged    {:>10}", paced.bad);
 
-    let before = server.rss();
+    end(server);
+
+    let server = Server::start(&options.binary, upstream, &[]).await;
+    let load = Load {
+        address: server.address,
+        token: server.account("bench").await,
+    };
+    // The rules of safety are compiled by then, which takes memory for some seconds.
+    load.run(1, 1, options.tokens, Duration::ZERO).await;
+    tokio::time::sleep(SETTLED).await;
+    let before = server.memory();
     let sockets = load.idle(options.idle).await;
-    // The pages of the last handshakes settle.
-    tokio::time::sleep(Duration::from_secs(2)).await;
-    let after = server.rss();
-    println!("\nidle: {} sockets that say nothing", sockets.len());
+    tokio::time::sleep(SETTLED).await;
+    let after = server.memory();
     println!(
-        "  memory per socket, KiB   {:>10.1}",
-        (after.saturating_sub(before)) as f64 / sockets.len() as f64 / 1024.0
+        "\nidle: {} sockets that say nothing, on a server of their own, {} descriptors",
+        sockets.len(),
+        server.descriptors()
     );
+    print_memory("RSS", before.rss, after.rss, sockets.len());
+    print_memory("PSS", before.pss, after.pss, sockets.len());
     drop(sockets);
-    server.stop();
+    end(server);
+}
+
+/// How long the allocator may take to give back what is not needed any more.
+const SETTLED: Duration = Duration::from_secs(15);
+
+fn end(server: Server) {
+    let ended = server.stop();
+    assert_eq!(ended.code, Some(0), "{:?}", ended.said);
+    for line in ended
+        .said
+        .iter()
+        .filter(|line| line.contains(" WARN ") || line.contains(" ERROR "))
+    {
+        println!("the server said: {line}");
+    }
+    drop(ended.dir);
 }
 
 const MIB: f64 = 1024.0 * 1024.0;
@@ -151,5 +182,14 @@ fn print_spread(name: &str, spread: &Spread, unit: f64) {
         "{name} {:>10.2} p50 {:>10.2} p99",
         spread.p(0.5) / unit,
         spread.p(0.99) / unit
+    );
+}
+
+fn print_memory(name: &str, before: u64, after: u64, sockets: usize) {
+    println!(
+        "  {name} before, after, MiB   {:>10.1} {:>10.1}, KiB a socket {:>6.1}",
+        before as f64 / MIB,
+        after as f64 / MIB,
+        after.saturating_sub(before) as f64 / sockets.max(1) as f64 / 1024.0
     );
 }

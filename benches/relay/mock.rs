@@ -1,11 +1,12 @@
 //! The upstream: an OpenAI-compatible server that says numbered, time-stamped tokens.
 
+use crate::upstream::{self, END, HEAD, chunk};
 use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::sync::LazyLock;
 use std::time::{Duration, Instant};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::io::AsyncWriteExt as _;
+use tokio::net::TcpStream;
 
 static ORIGIN: LazyLock<Instant> = LazyLock::new(Instant::now);
 
@@ -22,45 +23,14 @@ pub(crate) fn words(tokens: usize, pause: Duration) -> String {
 /// Starts the mock on a free port.
 pub(crate) async fn start() -> SocketAddr {
     LazyLock::force(&ORIGIN);
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    tokio::spawn(async move {
-        while let Ok((stream, _)) = listener.accept().await {
-            tokio::spawn(serve(stream));
-        }
-    });
-    address
+    upstream::listen(serve).await
 }
 
 /// Answers one request after the other on a connection.
 async fn serve(mut stream: TcpStream) -> Option<()> {
-    stream.set_nodelay(true).ok()?;
     let mut buffer = Vec::new();
     loop {
-        let head = loop {
-            if let Some(at) = find(&buffer, b"\r\n\r\n") {
-                break at + 4;
-            }
-            if stream.read_buf(&mut buffer).await.ok()? == 0 {
-                return None;
-            }
-        };
-        let text = String::from_utf8_lossy(&buffer[..head]).to_lowercase();
-        let length: usize = text
-            .split("content-length:")
-            .nth(1)?
-            .lines()
-            .next()?
-            .trim()
-            .parse()
-            .ok()?;
-        while buffer.len() < head + length {
-            if stream.read_buf(&mut buffer).await.ok()? == 0 {
-                return None;
-            }
-        }
-        let body = String::from_utf8_lossy(&buffer[head..head + length]).into_owned();
-        buffer.drain(..head + length);
+        let body = upstream::next_request(&mut stream, &mut buffer).await?;
         // The newest words stand last.
         let mut wish = body.rsplit("[mock ").next()?.split(']').next()?.split(' ');
         let tokens: usize = wish.next()?.parse().ok()?;
@@ -70,9 +40,7 @@ async fn serve(mut stream: TcpStream) -> Option<()> {
 }
 
 async fn answer(stream: &mut TcpStream, tokens: usize, pause: Duration) -> Option<()> {
-    let head =
-        "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n";
-    stream.write_all(head.as_bytes()).await.ok()?;
+    stream.write_all(HEAD).await.ok()?;
     let mut event = String::new();
     for n in 0..tokens {
         event.clear();
@@ -82,7 +50,7 @@ async fn answer(stream: &mut TcpStream, tokens: usize, pause: Duration) -> Optio
              \"choices\":[{{\"index\":0,\"delta\":{{\"content\":\" 마음이|{n}|{};\"}},\"logprobs\":null,\"finish_reason\":null}}]}}\n\n",
             now()
         );
-        chunk(stream, &event).await?;
+        chunk(stream, event.as_bytes()).await?;
         if !pause.is_zero() {
             tokio::time::sleep(pause).await;
         }
@@ -91,17 +59,6 @@ async fn answer(stream: &mut TcpStream, tokens: usize, pause: Duration) -> Optio
         "data: {{\"choices\":[{{\"index\":0,\"delta\":{{}},\"finish_reason\":\"stop\"}}]}}\n\n\
          data: {{\"choices\":[],\"usage\":{{\"completion_tokens\":{tokens}}}}}\n\ndata: [DONE]\n\n"
     );
-    chunk(stream, &end).await?;
-    stream.write_all(b"0\r\n\r\n").await.ok()
-}
-
-async fn chunk(stream: &mut TcpStream, data: &str) -> Option<()> {
-    let framed = format!("{:x}\r\n{data}\r\n", data.len());
-    stream.write_all(framed.as_bytes()).await.ok()
-}
-
-fn find(haystack: &[u8], needle: &[u8]) -> Option<usize> {
-    haystack
-        .windows(needle.len())
-        .position(|window| window == needle)
+    chunk(stream, end.as_bytes()).await?;
+    stream.write_all(END).await.ok()
 }

@@ -1,5 +1,6 @@
 //! The load: people who take turns as fast as they are stored, and one who looks around.
 
+use crate::dice::Dice;
 use crate::fill::{STEPS, Talk, WORDS, answer, by_time};
 use deepme::domain::prompt::{Language, PromptName};
 use deepme::domain::step::{FinishReason, StepStatus, StepType};
@@ -158,23 +159,24 @@ pub(crate) struct Looks {
 /// One call after the other, each about another person or session. The first fifth does not count:
 /// connections, statements and caches warm up.
 pub(crate) async fn look_around(store: &dyn Store, talks: &[Talk], samples: usize) -> Looks {
-    let mut dice = Dice(0x9e37_79b9_7f4a_7c15);
+    let mut dice = Dice::new(1);
+    let mut talk = || talks[dice.below(talks.len())];
     let warm = samples / 5;
     let (mut sessions, mut session, mut steps, mut turns) = (vec![], vec![], vec![], vec![]);
     for n in 0..samples + warm {
-        let (user, _) = *dice.one_of(talks);
+        let (user, _) = talk();
         let one = Instant::now();
         let found = store.sessions(user, None, Some(20)).await.unwrap();
         keep(&mut sessions, micros(one), n >= warm);
         assert!(!found.is_empty());
 
-        let (user, id) = *dice.one_of(talks);
+        let (user, id) = talk();
         let one = Instant::now();
         let found = store.session(user, id).await.unwrap();
         keep(&mut session, micros(one), n >= warm);
         assert!(found.is_some());
 
-        let (user, id) = *dice.one_of(talks);
+        let (user, id) = talk();
         let one = Instant::now();
         let found = store.steps(user, id, 0, Some(50)).await.unwrap();
         keep(&mut steps, micros(one), n >= warm);
@@ -182,7 +184,7 @@ pub(crate) async fn look_around(store: &dyn Store, talks: &[Talk], samples: usiz
     }
     // Turns write, so there are fewer of them, after the reads.
     for n in 0..(samples + warm) / 4 {
-        let talk = *dice.one_of(talks);
+        let talk = talk();
         let one = Instant::now();
         turn(store, talk, false).await.unwrap();
         keep(&mut turns, micros(one), n >= warm / 4);
@@ -198,17 +200,5 @@ pub(crate) async fn look_around(store: &dyn Store, talks: &[Talk], samples: usiz
 fn keep(into: &mut Vec<f64>, micros: f64, counts: bool) {
     if counts {
         into.push(micros);
-    }
-}
-
-/// The same throws in every run (xorshift).
-struct Dice(u64);
-
-impl Dice {
-    fn one_of<'a, T>(&mut self, all: &'a [T]) -> &'a T {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        &all[self.0 as usize % all.len()]
     }
 }

@@ -19,6 +19,8 @@
 )]
 
 mod cluster;
+#[path = "../shared/dice.rs"]
+mod dice;
 mod fill;
 mod load;
 

@@ -28,6 +28,7 @@ mod command_line;
 mod contract;
 mod conversation;
 mod copy;
+mod cuts;
 mod doors;
 mod elsewhere;
 mod faults;

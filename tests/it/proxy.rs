@@ -22,6 +22,8 @@ pub enum Way {
     Lost,
     /// They are handed on after a while.
     Slow(Duration),
+    /// As many of a connection are handed on; where the next one comes, the connection ends.
+    First(usize),
 }
 
 /// What happens to both.
@@ -132,6 +134,7 @@ async fn pump(
     pick: fn(&Ways) -> Way,
 ) -> Ended {
     let mut bytes = vec![0; 16 * 1024];
+    let mut passed = 0;
     loop {
         let now = *ways.borrow_and_update();
         if now.cut {
@@ -148,7 +151,11 @@ async fn pump(
             Way::Lost if read == 0 => return Ended::Secretly(to),
             Way::Lost => continue,
             Way::Slow(pause) => tokio::time::sleep(pause).await,
-            Way::Open | Way::Stopped => {}
+            Way::First(most) if passed + read > most => {
+                let _ = to.write_all(&bytes[..most - passed]).await;
+                return Ended::Openly;
+            }
+            Way::Open | Way::Stopped | Way::First(_) => {}
         }
         if read == 0 {
             let _ = to.shutdown().await;
@@ -157,5 +164,6 @@ async fn pump(
         if to.write_all(&bytes[..read]).await.is_err() {
             return Ended::Refused;
         }
+        passed += read;
     }
 }

@@ -13,6 +13,7 @@ use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
+use tokio::task::JoinHandle;
 
 /// Longest time from the death of a server to the end of its last turn: a lease of 15 s, a sweep every
 /// 3 s, and some for a machine that is busy with other tests.
@@ -24,6 +25,10 @@ async fn machine(url: &str, words: usize, pause: Duration) -> (Machine, Vec<(Str
     let env: Vec<(String, String)> = [
         ("DEEPME_DATABASE__URL", url),
         ("OPENAI_BASE_URL", &slow_model(words, pause).await),
+        // Few people say a lot here, and who comes back says it again.
+        ("DEEPME_LIMITS__MESSAGES_A_MINUTE", "0"),
+        ("DEEPME_LIMITS__TURNS_A_USER", "0"),
+        ("DEEPME_LIMITS__TOKENS_A_DAY", "0"),
     ]
     .map(|(name, value)| (name.to_owned(), value.to_owned()))
     .into();
@@ -187,40 +192,63 @@ async fn fault_12_postgresql_may_die_and_come_back_under_load() {
     assert_eq!(get("/health").await.status, 200);
 }
 
-/// Killed again and again while everybody talks.
+/// Killed again and again in the middle of answers: ten times, or `DEEPME_TEST_KILLS`. Some people
+/// begin to talk before each kill, unless many do already, for those may have to wait for the turn
+/// that the kill before has left.
 async fn killed_ten_times(url: &str) {
+    const MORE: usize = 5;
+    const MANY: usize = 60;
+    let kills = std::env::var("DEEPME_TEST_KILLS").map_or(10, |n| n.parse().unwrap());
     let (machine, env) = machine(url, 10, Duration::from_millis(40)).await;
     let mut server = machine.serve(&[], &borrowed(&env));
     let servers = Arc::new(Mutex::new(vec![server.address]));
     let balanced = balancer(Arc::clone(&servers)).await;
-    let people = people(server.address, balanced, 5, "talks").await;
-    let talked = everybody(&people, 30, 6, async |progress| {
-        for _ in 0..10 {
-            let spoken = progress.speaking.load(Ordering::Relaxed);
-            server.kill();
-            server = machine.serve(&[], &borrowed(&env));
-            *servers.lock().unwrap() = vec![server.address];
-            // Somebody was answered in between, or all have finished.
-            let more = || progress.speaking.load(Ordering::Relaxed) > spoken + 2;
-            let begun = Instant::now();
-            while !more() && begun.elapsed() < Duration::from_secs(2) {
-                tokio::time::sleep(Duration::from_millis(10)).await;
-            }
+    let people = people(server.address, balanced, MORE, "talks").await;
+    let progress = Arc::new(Progress::default());
+    let mut talking = Vec::new();
+    for kill in 0..kills {
+        let still = talking
+            .iter()
+            .filter(|talk: &&JoinHandle<_>| !talk.is_finished());
+        let more = if still.count() < MANY {
+            &people[..]
+        } else {
+            &[]
+        };
+        for person in more {
+            let (client, progress) = (person.clone(), Arc::clone(&progress));
+            talking.push(tokio::spawn(async move {
+                let name = format!("talk{kill}");
+                let talked = talk(client.clone(), &name, 4, progress).await;
+                (client, talked)
+            }));
         }
-    })
-    .await;
-    let (mut interrupted, mut acknowledged) = (0, 0);
-    for (client, talked) in &talked {
+        let spoken = progress.speaking.load(Ordering::Relaxed);
+        reached(&progress.speaking, spoken + 3).await;
+        server.kill();
+        server = machine.serve(&[], &borrowed(&env));
+        *servers.lock().unwrap() = vec![server.address];
+    }
+    let all = tokio::time::timeout(Duration::from_mins(2), join_all(talking)).await;
+    let all = all.expect("every conversation comes to its end");
+    let (mut interrupted, mut acknowledged, mut troubles) = (0, 0, 0);
+    for talked in all {
+        let (client, talked) = talked.unwrap();
         let stored = client.steps(talked.session_id).await.unwrap();
-        compare(talked, &stored);
+        compare(&talked, &stored);
         acknowledged += stored.len();
+        troubles += talked.troubles;
         let cut = |step: &&StepBody| step.status == StepStatus::Interrupted;
         interrupted += stored.iter().filter(cut).count();
     }
     measured(&format!(
-        "{acknowledged} acknowledged, none lost; {interrupted} interrupted"
+        "{kills} kills: {acknowledged} turns acknowledged, none lost; {interrupted} interrupted; \
+         {troubles} attempts more"
     ));
-    assert!(interrupted > 0, "the kills came in the middle of turns");
+    assert!(
+        interrupted >= kills,
+        "every kill came in the middle of turns"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

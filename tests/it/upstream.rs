@@ -13,7 +13,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::mpsc;
+use tokio::sync::{Semaphore, mpsc};
 
 /// What must reach neither the client nor the log.
 pub const CANARY: &str = "canary-업스트림-비밀";
@@ -31,6 +31,9 @@ pub enum Reply {
     Stall(Vec<Vec<u8>>),
     /// Nothing, not even a status.
     Silence,
+    /// A stream that waits before each of these parts but the first until it is let go on: a permit
+    /// each.
+    Held(Vec<Vec<Vec<u8>>>, Arc<Semaphore>),
     /// This event again and again, as long as anybody listens.
     Endless(Vec<u8>),
 }
@@ -167,6 +170,17 @@ async fn play(stream: &mut TcpStream, reply: Reply, gone: &mpsc::UnboundedSender
             wait_for_hang_up(stream, gone).await;
             return;
         }
+        Reply::Held(parts, gate) => {
+            let _ = stream.write_all(HEAD).await;
+            for (n, part) in parts.iter().enumerate() {
+                if n > 0 {
+                    gate.acquire().await.unwrap().forget();
+                }
+                let _ = stream.write_all(&chunks_of(part)).await;
+            }
+            let _ = stream.write_all(b"0\r\n\r\n").await;
+            return;
+        }
         Reply::Endless(event) => {
             let _ = stream.write_all(HEAD).await;
             let chunk = chunk(event);
@@ -176,9 +190,7 @@ async fn play(stream: &mut TcpStream, reply: Reply, gone: &mpsc::UnboundedSender
         }
     };
     let mut bytes = HEAD.to_vec();
-    for piece in chunks.iter().filter(|piece| !piece.is_empty()) {
-        bytes.extend(chunk(piece));
-    }
+    bytes.extend(chunks_of(&chunks));
     bytes.extend_from_slice(end);
     let _ = stream.write_all(&bytes).await;
     if matches!(reply, Reply::Stall(_)) {
@@ -197,6 +209,12 @@ fn chunk(bytes: &[u8]) -> Vec<u8> {
     chunk.extend_from_slice(bytes);
     chunk.extend_from_slice(b"\r\n");
     chunk
+}
+
+/// A chunk each; an empty one would end the stream.
+fn chunks_of(pieces: &[Vec<u8>]) -> Vec<u8> {
+    let pieces = pieces.iter().filter(|piece| !piece.is_empty());
+    pieces.flat_map(|piece| chunk(piece)).collect()
 }
 
 /// An event of a stream.

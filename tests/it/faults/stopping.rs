@@ -47,6 +47,7 @@ async fn fault_17_a_hundred_streams_finish_before_the_process_ends() {
     let env = [
         ("OPENAI_BASE_URL", model.as_str()),
         ("DEEPME_LIMITS__SOCKETS_A_USER", "0"),
+        ("DEEPME_LIMITS__TURNS_A_USER", "0"),
         ("DEEPME_LIMITS__MESSAGES_A_MINUTE", "0"),
     ];
     let server = machine.serve(&[], &env);

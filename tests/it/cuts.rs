@@ -198,6 +198,8 @@ impl Reader {
             }
             Event::Frame(ServerFrame::Token { token }) => self.text.push_str(&token),
             Event::Frame(ServerFrame::Done(done)) => self.done = Some(done),
+            // The model is shown little here, to keep its questions short.
+            Event::Frame(ServerFrame::Notice { notice }) if notice.code == "context_trimmed" => {}
             Event::Closed(code, reason) => return Err(Lost(format!("{code} {reason}"))),
             other => panic!("{other:?}"),
         }
@@ -254,6 +256,7 @@ impl Reader {
 async fn served(upstream: &Upstream) -> (Server, Person) {
     let server = upstream.server(|config| {
         config.llm.history_steps = 1;
+        config.llm.summaries = false;
         config.limits.messages_a_minute = 0;
         config.limits.tokens_a_day = 0;
     });

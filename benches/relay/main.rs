@@ -27,6 +27,10 @@ use load::{Load, Spread};
 use server::Server;
 use std::time::Duration;
 
+/// The numbered tokens of the mock count for many of a model's: conversations would outgrow what it
+/// reads after three turns, and half of the relayed tokens be those of summaries.
+const SETTINGS: [(&str, &str); 1] = [("DEEPME_LLM__SUMMARIES", "false")];
+
 struct Options {
     clients: usize,
     turns: usize,
@@ -73,7 +77,7 @@ fn main() {
 
 async fn run(options: Options) {
     let upstream = mock::start().await;
-    let server = Server::start(&options.binary, upstream, &[]).await;
+    let server = Server::start(&options.binary, upstream, &SETTINGS).await;
     println!(
         "ready after {:.0} ms, {:.1} MiB resident",
         server.ready.as_secs_f64() * 1e3,

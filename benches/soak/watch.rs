@@ -102,7 +102,7 @@ impl Growth {
             last,
             an_hour: slope(counts, what) * 3600.0,
             most: samples.iter().map(what).fold(0.0, f64::max),
-            allowed: first * ALLOWED + noise,
+            allowed: first.max(0.0) * ALLOWED + noise,
         }
     }
 

@@ -20,7 +20,7 @@ const HISTORY: u32 = 200;
 pub(crate) struct Spread(Vec<f64>);
 
 impl Spread {
-    fn of(mut micros: Vec<f64>) -> Self {
+    pub(crate) fn of(mut micros: Vec<f64>) -> Self {
         micros.sort_unstable_by(f64::total_cmp);
         Self(micros)
     }

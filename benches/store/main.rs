@@ -18,6 +18,7 @@
     reason = "a measuring program: it prints, it rounds, and it stops when something is wrong"
 )]
 
+mod bare;
 mod cluster;
 #[path = "../shared/dice.rs"]
 mod dice;
@@ -37,6 +38,8 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+/// Writes of a turn.
+const WRITES: f64 = 3.0;
 /// People who talk at once.
 const CROWDS: [usize; 3] = [1, 16, 100];
 
@@ -104,12 +107,25 @@ async fn run(options: Options) {
     println!(
         "|------------|-------:|--------:|----------:|-------------:|-------------:|-------:|"
     );
+    let mut shares = Vec::new();
     for name in ["SQLite", "PostgreSQL"] {
         print_disk(directory.path());
+        let bare = print_bare(name, directory.path(), &mut cluster, &options).await;
         let (store, _) = open(name, directory.path(), "crowd", &mut cluster).await;
-        crowds(name, &store, &options).await;
+        let turns = crowds(name, &store, &options).await;
+        // Once more, for the machine may have been busy: the better one counts.
+        let bare = bare.max(print_bare(name, directory.path(), &mut cluster, &options).await);
+        shares.push((name, turns / bare));
     }
     print_disk(directory.path());
+    println!();
+    for (name, share) in shares {
+        println!(
+            "{name}: {} people store {share:.2} turns, which are {:.2} writes, in the time of a bare commit",
+            CROWDS[2],
+            share * WRITES
+        );
+    }
 
     println!("\nWhat one caller waits, in µs: p50 / p99\n");
     println!(
@@ -140,22 +156,48 @@ async fn run(options: Options) {
     cluster.end().await;
 }
 
-async fn crowds(name: &str, store: &Arc<dyn Store>, options: &Options) {
+/// The turns a second of the largest crowd.
+async fn crowds(name: &str, store: &Arc<dyn Store>, options: &Options) -> f64 {
     let people = fill::people(&**store).await;
     // Once to warm up: connections, statements, the first pages.
     load::crowd(store, &people, Duration::from_secs(1)).await;
+    let mut per_second = 0.0;
     for crowd in CROWDS {
         let lasting = Duration::from_secs(options.seconds);
         let tally = load::crowd(store, &people[..crowd], lasting).await;
         println!(
             "| {name:10} | {crowd:>6} | {:>7.0} | {:>9.0} | {:>12.0} | {:>12.0} | {:>6} |",
             tally.per_second,
-            tally.per_second * 3.0,
+            tally.per_second * WRITES,
             tally.turn.p(0.5),
             tally.turn.p(0.99),
             tally.failed
         );
+        per_second = tally.per_second;
     }
+    per_second
+}
+
+/// A row for what the database does without deepme; its commits a second.
+async fn print_bare(name: &str, directory: &Path, cluster: &mut Cluster, options: &Options) -> f64 {
+    let lasting = Duration::from_secs(options.seconds);
+    let connections = config::Database::default().connections;
+    let (callers, (rate, took)) = if name == "SQLite" {
+        let directory = tempfile::tempdir_in(directory).unwrap();
+        (1, bare::sqlite(directory.path(), lasting))
+    } else {
+        let url = cluster.database().await;
+        (
+            connections,
+            bare::postgres(&url, connections, lasting).await,
+        )
+    };
+    println!(
+        "| bare commits | {callers:>4} |       – | {rate:>9.0} | {:>12.0} | {:>12.0} |      – |",
+        took.p(0.5),
+        took.p(0.99)
+    );
+    rate
 }
 
 /// A row for what the disk does alone, one sync after the other.

@@ -5,8 +5,9 @@
 
 use crate::domain::{SessionId, UserId};
 use crate::wire::rest::{
-    ChangePasswordRequest, CreateSessionRequest, GenerateRequest, HealthBody, LoginBody,
-    LoginRequest, Problem, PromptBody, RegisterRequest, SessionBody, StepBody, UsageBody, UserBody,
+    ChangePasswordRequest, ClientKind, CreateSessionRequest, GenerateRequest, HealthBody,
+    LoginBody, LoginRequest, Problem, PromptBody, RefreshRequest, RegisterRequest, Secret,
+    SessionBody, StepBody, UsageBody, UserBody,
 };
 use crate::wire::ws::{BEARER_SUBPROTOCOL, ClientFrame, SUBPROTOCOL, ServerFrame};
 use futures_util::{SinkExt as _, StreamExt as _};
@@ -179,16 +180,45 @@ impl Client {
         .await
     }
 
-    /// `POST /login`
+    /// `POST /login`, for one long-lived token.
     pub async fn login(&self, email: &str, password: &str) -> Result<LoginBody> {
-        self.post(
-            "/login",
-            &LoginRequest {
-                email: email.into(),
-                password: password.into(),
-            },
-        )
-        .await
+        self.log_in_as(None, email, password).await
+    }
+
+    /// `POST /login`, for tokens that are refreshed.
+    pub async fn login_v1(&self, email: &str, password: &str) -> Result<LoginBody> {
+        self.log_in_as(Some(ClientKind::V1), email, password).await
+    }
+
+    async fn log_in_as(
+        &self,
+        client: Option<ClientKind>,
+        email: &str,
+        password: &str,
+    ) -> Result<LoginBody> {
+        let request = LoginRequest {
+            email: email.into(),
+            password: password.into(),
+            client,
+        };
+        self.post("/login", &request).await
+    }
+
+    /// `POST /refresh`
+    pub async fn refresh(&self, refresh_token: &str) -> Result<LoginBody> {
+        let refresh_token = Secret::from(refresh_token);
+        self.post("/refresh", &RefreshRequest { refresh_token })
+            .await
+    }
+
+    /// `POST /logout`
+    pub async fn log_out(&self) -> Result<()> {
+        self.call(Method::POST, "/logout", None::<&()>).await
+    }
+
+    /// `POST /logout-all`
+    pub async fn log_out_everywhere(&self) -> Result<()> {
+        self.call(Method::POST, "/logout-all", None::<&()>).await
     }
 
     /// `POST /change-password`

@@ -1,11 +1,15 @@
 //! Who somebody is: passwords, keys and tokens.
 //!
-//! Owns hashing ([`password`]), the signing keys ([`keys`]), access tokens ([`token`]) and session
-//! ids that are reserved without a row ([`reserve`]). Called by the services. Invariant: no secret
-//! leaves this module except as the hash or the signature that it is for.
+//! Owns hashing ([`password`]), the signing keys ([`keys`]), access tokens ([`token`]), refresh tokens
+//! ([`refresh`]), one-time codes and tickets ([`once`]) and session ids that are reserved without a row
+//! ([`reserve`]). Called by the services. Invariant: no secret leaves this module except to whom it is
+//! for, or as the hash or the signature of it.
 
+mod hex;
 pub mod keys;
+pub mod once;
 pub mod password;
+pub mod refresh;
 pub mod reserve;
 pub mod token;
 

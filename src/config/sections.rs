@@ -73,7 +73,11 @@ pub struct Auth {
     /// The file with the key that signs tokens (mode 0600). Empty means `token.key` beside a SQLite
     /// file, made at the first start; with PostgreSQL `data/token.key`, made by `deepme keys init`.
     pub key_file: PathBuf,
-    /// Seconds that the token of a login holds.
+    /// Seconds that an access token holds of a client that refreshes.
+    pub access_ttl: u64,
+    /// Seconds that a login holds that is not refreshed.
+    pub refresh_ttl: u64,
+    /// Seconds that the access token holds of a client that does not refresh.
     pub legacy_ttl: u64,
     /// argon2id memory in KiB (OWASP floor: 19456).
     pub argon2_memory_kib: u32,
@@ -85,6 +89,8 @@ impl Default for Auth {
     fn default() -> Self {
         Self {
             key_file: PathBuf::new(),
+            access_ttl: 900,
+            refresh_ttl: 60 * 24 * 3600,
             legacy_ttl: 30 * 24 * 3600,
             argon2_memory_kib: 19_456,
             argon2_passes: 2,

@@ -7,6 +7,7 @@
 
 pub mod error;
 pub mod id;
+pub mod login;
 pub mod news;
 pub mod prompt;
 pub mod safety;
@@ -19,5 +20,5 @@ pub mod usage;
 pub mod user;
 
 pub use error::{Error, ErrorCode, Result};
-pub use id::{Random, SessionId, StepId, UserId};
+pub use id::{LoginId, Random, SessionId, StepId, UserId};
 pub use time::{Clock, Timestamp};

@@ -12,6 +12,8 @@ use tokio::time::Instant;
 
 /// How often abandoned turns are looked for.
 const SWEEP: Duration = Duration::from_secs(3);
+/// How often what has had its time is forgotten.
+const TIDY: Duration = Duration::from_mins(1);
 
 impl App {
     /// Closes every pending turn, as one whose process is gone. For a start at which nobody else can
@@ -28,16 +30,22 @@ impl App {
         Ok(closed)
     }
 
-    /// Looks for abandoned turns until the server drains. Never returns before.
+    /// Looks for abandoned turns, and forgets logins and codes that are over, until the server drains. Never returns before.
     pub async fn sweep(&self) {
         let mut reachable = None;
+        let mut tidied: Option<Instant> = None;
         loop {
             tokio::select! {
                 () = self.draining.cancelled() => return,
                 () = tokio::time::sleep(SWEEP) => {}
             }
             self.pace.forget_the_silent();
-            match self.sweep_once(reachable).await {
+            let mut swept = self.sweep_once(reachable).await;
+            if swept.is_ok() && tidied.is_none_or(|at| at.elapsed() >= TIDY) {
+                tidied = Some(Instant::now());
+                swept = self.tidy().await;
+            }
+            match swept {
                 Ok(()) => reachable = reachable.or(Some(Instant::now())),
                 Err(error) => {
                     reachable = None;

@@ -27,6 +27,11 @@ pub const MIGRATIONS: &[Migration] = &[
         name: "usage",
         sql: include_str!("../migrations/postgres/0003_usage.sql"),
     },
+    Migration {
+        version: 4,
+        name: "logins",
+        sql: include_str!("../migrations/postgres/0004_logins.sql"),
+    },
 ];
 
 /// Names the lock that migrations take: the bytes of "deepme".

@@ -5,8 +5,10 @@
 //! common case is one round trip; what was not acknowledged within the deadline is never
 //! acknowledged later.
 
+mod accounts;
 mod connector;
 mod dump;
+mod logins;
 mod migrate;
 mod news;
 mod pool;
@@ -23,7 +25,7 @@ use crate::domain::prompt::{Prompt, PromptName};
 use crate::domain::session::EmotionSession;
 use crate::domain::step::{EmotionStep, MessageId};
 use crate::domain::usage::{Day, Usage};
-use crate::domain::user::{Email, User};
+use crate::domain::user::{Email, User, UserFilter};
 use crate::domain::{Error, ErrorCode, Result, SessionId, StepId, Timestamp, UserId};
 use futures_util::future::BoxFuture;
 use pool::{Again, Connections, Done, Told, Trouble};
@@ -132,6 +134,7 @@ macro_rules! run {
         run!($self, $again, |$connection, _unknown| $statement)
     };
 }
+use run;
 
 /// A stored value that this program would not have stored.
 fn corrupt(what: &'static str) -> Trouble {
@@ -158,6 +161,20 @@ async fn claim_keys(c: &deadpool_postgres::Object, fingerprint: &str) -> Done<St
         )
         .await?;
     Ok(c.query_one(&statement, &[&fingerprint]).await?.try_get(0)?)
+}
+
+/// Replaces it. `unknown`: an earlier attempt may have done so.
+async fn replace_keys(
+    c: &deadpool_postgres::Object,
+    old: &str,
+    new: &str,
+    unknown: bool,
+) -> Done<bool> {
+    let statement = c
+        .prepare_cached("UPDATE meta SET value = $2 WHERE name = 'keys' AND value = $1")
+        .await?;
+    let replaced = c.execute(&statement, &[&old, &new]).await? > 0;
+    Ok(replaced || (unknown && claim_keys(c, new).await? == new))
 }
 
 /// The schema version by a prepared statement, because whoever asks for the health asks often.
@@ -216,21 +233,12 @@ impl Store for PostgresStore {
 
     fn users(
         &self,
+        filter: UserFilter,
         before: Option<(Timestamp, UserId)>,
         limit: u32,
     ) -> BoxFuture<'_, Result<Vec<User>>> {
-        run!(self, Again::Always, |c| users::list(&c, before, limit))
-    }
-
-    fn change_password(
-        &self,
-        user_id: UserId,
-        old_hash: String,
-        new_hash: String,
-    ) -> BoxFuture<'_, Result<Option<i64>>> {
-        // Done twice, the second time would not find the old hash.
-        run!(self, Again::IfUndone, |c| users::change_password(
-            &c, user_id, &old_hash, &new_hash
+        run!(self, Again::Always, |c| users::list(
+            &c, &filter, before, limit
         ))
     }
 

@@ -26,6 +26,11 @@ pub(super) const MIGRATIONS: &[Migration] = &[
         name: "usage",
         sql: include_str!("../migrations/sqlite/0003_usage.sql"),
     },
+    Migration {
+        version: 4,
+        name: "logins",
+        sql: include_str!("../migrations/sqlite/0004_logins.sql"),
+    },
 ];
 
 /// Backups of earlier versions that are kept beside the file.

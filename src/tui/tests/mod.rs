@@ -48,6 +48,8 @@ fn step_id(n: u128) -> StepId {
 fn login() -> Login {
     Login {
         token: Secret::from("t"),
+        refresh: None,
+        renew_at: None,
         user_id: user(),
         name: "지우".to_owned(),
     }

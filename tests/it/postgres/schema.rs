@@ -162,7 +162,7 @@ async fn with_a_person_goes_everything_of_theirs() {
         .unwrap();
     let left = async || {
         let mut left = Vec::new();
-        for table in ["users", "sessions", "steps", "prompts"] {
+        for table in ["users", "sessions", "steps", "prompts", "logins"] {
             left.push(onlooker.count(&format!("FROM {table}")).await);
         }
         left

@@ -84,10 +84,22 @@ pub struct LoginRequest {
 
 /// What a client knows to do with tokens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
+#[serde(rename_all = "snake_case", try_from = "String")]
 pub enum ClientKind {
     /// It refreshes them.
     V1,
+}
+
+/// Read as a text first: of anything else the library would say that it is no JSON.
+impl TryFrom<String> for ClientKind {
+    type Error = &'static str;
+
+    fn try_from(name: String) -> Result<Self, Self::Error> {
+        match name.as_str() {
+            "v1" => Ok(Self::V1),
+            _ => Err("expected v1"),
+        }
+    }
 }
 
 /// `POST /refresh`

@@ -42,6 +42,7 @@ mod postgres_news;
 mod postgres_tls;
 mod races;
 mod readme;
+mod security;
 mod several;
 mod sqlite;
 mod unsure;

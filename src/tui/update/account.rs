@@ -178,8 +178,11 @@ pub(super) fn call_failed(
         return model.complain(model.texts.call(error));
     }
     let known = model.renewal.redo.contains(&redo);
-    if just_renewed(model) && !known {
-        // It was on its way with the token before.
+    if !model.renewal.asked && just_renewed(model) {
+        // It was on its way with the token before, as others may be; if it was not, later calls tell.
+        if known {
+            return model.complain(model.texts.call(error));
+        }
         model.renewal.redo.push(redo.clone());
         fx.push(redo);
     } else if renew(model, fx) {

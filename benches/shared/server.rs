@@ -10,7 +10,7 @@ use tempfile::TempDir;
 
 /// Everybody here is one of a few people at one address, who say as much as they can: what the program
 /// refuses such people by default would be all that is measured.
-const NO_LIMITS: [(&str, &str); 6] = [
+const NO_LIMITS: [(&str, &str); 7] = [
     ("DEEPME_LIMITS__CONNECTIONS", "100000"),
     ("DEEPME_LIMITS__TURNS", "100000"),
     ("DEEPME_LIMITS__TURNS_A_USER", "0"),

@@ -4,7 +4,7 @@
 //! session, the people in turn.
 
 use crate::cluster;
-use deepme::domain::user::{Email, User};
+use deepme::domain::user::{Email, Role, User};
 use deepme::domain::{SessionId, Timestamp, UserId};
 use deepme::store::Store;
 use futures_util::SinkExt as _;
@@ -46,6 +46,7 @@ pub(crate) async fn people(store: &dyn Store) -> Vec<UserId> {
             user_id: UserId(by_time(FIRST)),
             name: format!("사람 {n}"),
             email: Email::parse(&format!("person{n}@example.com")).unwrap(),
+            role: Role::User,
             token_epoch: 0,
             disabled_at: None,
             created_at: Timestamp::from_micros(FIRST),

@@ -5,6 +5,7 @@
 //!
 //! The file has a line for each key, `<kid> <hex>`; the first signs, all verify.
 
+use super::hex::{hex, unhex};
 use crate::domain::{Error, ErrorCode, Random, Result};
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::{Digest as _, Sha256};
@@ -248,26 +249,6 @@ fn file_error(verb: &str, path: &Path, error: std::io::Error) -> Error {
         format!("cannot {verb} {}: {error}", path.display()),
     )
     .with_source(error)
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes
-        .iter()
-        .fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-            let _ = write!(text, "{byte:02x}");
-            text
-        })
-}
-
-fn unhex(text: &str) -> Option<Vec<u8>> {
-    let digits = text.as_bytes();
-    if !digits.len().is_multiple_of(2) || !digits.iter().all(u8::is_ascii_hexdigit) {
-        return None;
-    }
-    (0..text.len())
-        .step_by(2)
-        .map(|i| u8::from_str_radix(text.get(i..i + 2)?, 16).ok())
-        .collect()
 }
 
 #[cfg(test)]

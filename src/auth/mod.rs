@@ -1,12 +1,16 @@
 //! Who somebody is, and who can read what they say: passwords, keys, tokens and seals.
 //!
-//! Owns hashing ([`password`]), the signing keys ([`keys`]), access tokens ([`token`]), session ids
-//! that are reserved without a row ([`reserve`]) and the keys that seal people's words ([`seal`]). Called by the services. Invariant: no secret
-//! leaves this module except as the hash or the signature that it is for.
+//! Owns hashing ([`password`]), the signing keys ([`keys`]), access tokens ([`token`]), refresh tokens
+//! ([`refresh`]), one-time codes and tickets ([`once`]), session ids that are reserved without a row
+//! ([`reserve`]) and the keys that seal people's words ([`seal`], [`masters`]). Called by the services.
+//! Invariant: no secret leaves this module except to whom it is for, or as the hash or the signature of it.
 
+mod hex;
 pub mod keys;
 pub mod masters;
+pub mod once;
 pub mod password;
+pub mod refresh;
 pub mod reserve;
 pub mod seal;
 pub mod token;

@@ -5,7 +5,7 @@
 //! against the clock that is handed in.
 
 use super::keys::{Key, Keys};
-use crate::domain::{Error, ErrorCode, Result, Timestamp, UserId};
+use crate::domain::{Error, ErrorCode, LoginId, Result, Timestamp, UserId};
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use jsonwebtoken::crypto::{CryptoProvider, JwtSigner, JwtVerifier, KeyUtils};
 use jsonwebtoken::errors::ErrorKind;
@@ -29,6 +29,8 @@ struct Claims {
     iss: String,
     aud: String,
     sub: UserId,
+    /// The login that it hangs on.
+    sid: LoginId,
     iat: i64,
     nbf: i64,
     exp: i64,
@@ -42,6 +44,8 @@ struct Claims {
 pub struct Subject {
     /// Who it is.
     pub user_id: UserId,
+    /// By which login.
+    pub login_id: LoginId,
     /// The account's token epoch when it was issued.
     pub epoch: i64,
     /// When it ends.
@@ -62,10 +66,11 @@ impl Tokens {
         Self { keys }
     }
 
-    /// A token for this person.
+    /// A token for this person by this login.
     pub fn issue(
         &self,
         user_id: UserId,
+        login_id: LoginId,
         epoch: i64,
         now: Timestamp,
         ttl: Duration,
@@ -76,6 +81,7 @@ impl Tokens {
             iss: ISSUER.to_owned(),
             aud: ISSUER.to_owned(),
             sub: user_id,
+            sid: login_id,
             iat,
             nbf: iat,
             exp: iat.saturating_add(i64::try_from(ttl.as_secs()).unwrap_or(i64::MAX)),
@@ -103,6 +109,7 @@ impl Tokens {
         }
         Ok(Subject {
             user_id: claims.sub,
+            login_id: claims.sid,
             epoch: claims.epoch,
             expires_at: Timestamp::from_micros(claims.exp.saturating_mul(1_000_000)),
         })
@@ -205,6 +212,10 @@ mod tests {
         UserId(Uuid::from_u128(7))
     }
 
+    fn login() -> LoginId {
+        LoginId(Uuid::from_u128(8))
+    }
+
     /// A token with another header or other claims, signed with the right key.
     fn forged(
         tokens: &Tokens,
@@ -213,7 +224,7 @@ mod tests {
     ) -> String {
         let key = tokens.keys.signing().unwrap();
         let mut claims = serde_json::json!({
-            "iss": ISSUER, "aud": ISSUER, "sub": me(), "iat": NOW.as_seconds(), "nbf": NOW.as_seconds(),
+            "iss": ISSUER, "aud": ISSUER, "sub": me(), "sid": login(), "iat": NOW.as_seconds(), "nbf": NOW.as_seconds(),
             "exp": NOW.as_seconds() + 60, "epoch": 0
         });
         change(&mut claims);
@@ -243,9 +254,12 @@ mod tests {
     #[test]
     fn a_token_names_its_subject_until_it_ends() {
         let tokens = tokens();
-        let token = tokens.issue(me(), 3, NOW, HOUR).unwrap();
+        let token = tokens.issue(me(), login(), 3, NOW, HOUR).unwrap();
         let subject = tokens.verify(&token, NOW).unwrap();
-        assert_eq!((subject.user_id, subject.epoch), (me(), 3));
+        assert_eq!(
+            (subject.user_id, subject.login_id, subject.epoch),
+            (me(), login(), 3)
+        );
         assert_eq!(subject.expires_at, NOW.plus(HOUR));
         assert!(
             tokens
@@ -288,6 +302,8 @@ mod tests {
             ("aud", serde_json::json!("other")),
             ("iss", serde_json::json!("other")),
             ("sub", serde_json::json!("nobody")),
+            ("sid", serde_json::json!("nobody")),
+            ("sid", serde_json::Value::Null),
             ("exp", serde_json::json!(NOW.as_seconds() - 60)),
             ("nbf", serde_json::json!(NOW.as_seconds() + 60)),
             ("exp", serde_json::Value::Null),
@@ -295,9 +311,9 @@ mod tests {
             let token = forged(&tokens, &good, |claims| claims[claim] = value.clone());
             assert!(tokens.verify(&token, NOW).is_err(), "{claim}={value}");
         }
-        let other = self::tokens().issue(me(), 0, NOW, HOUR).unwrap();
+        let other = self::tokens().issue(me(), login(), 0, NOW, HOUR).unwrap();
         assert!(tokens.verify(&other, NOW).is_err(), "another server's key");
-        let token = tokens.issue(me(), 0, NOW, HOUR).unwrap();
+        let token = tokens.issue(me(), login(), 0, NOW, HOUR).unwrap();
         for broken in [
             "",
             ".",

@@ -5,7 +5,10 @@ use super::serve::Server;
 use super::terminal::{self, PasswordFrom};
 use super::{CliError, Global, Result, note, once, wiring};
 use crate::client::Client;
-use crate::domain::SessionId;
+use crate::domain::time::SystemClock;
+use crate::domain::{Clock as _, SessionId};
+use crate::service;
+use crate::tui::Login;
 use clap::Args;
 use std::io::{IsTerminal as _, Read as _};
 use tokio_util::sync::CancellationToken;
@@ -141,51 +144,61 @@ async fn log_in(
 ) -> Result<Option<Remembered>> {
     if let Some(email) = &command.email {
         let password = command.password.read("password", false)?;
-        let login = client.login(email, &password).await?;
-        let access_token = login.access_token.0;
-        let me = client.with_token(&access_token)?.me().await?;
-        let remembered = Remembered {
-            user_id: me.user_id,
-            name: me.name,
-            access_token,
-        };
+        let login = client.login_v1(email, &password).await?;
+        let now = SystemClock.now();
+        let me = client.with_token(&login.access_token.0)?.me().await?;
+        let remembered = Remembered::from(&Login::of(login, me.name, now));
         logins.put(server, remembered.clone())?;
         return Ok(Some(remembered));
     }
-    if let Some(remembered) = logins.get(server)
-        && client
-            .with_token(&remembered.access_token)?
-            .me()
-            .await
-            .is_ok()
-    {
-        return Ok(Some(remembered));
+    if let Some(remembered) = logins.get(server) {
+        let found = still_good(client, &remembered, logins, server).await?;
+        if found.is_some() {
+            return Ok(found);
+        }
     }
     let Some(app) = own else { return Ok(None) };
     // An account without a password lives by its token: a server of one's own makes a new one.
-    if let Some(known) = logins.get(server)
-        && let Ok(user) = app.user(known.user_id).await
-        && user.disabled_at.is_none()
-    {
-        let access_token = app.issue(&user)?.access_token;
-        let remembered = Remembered {
-            access_token,
-            ..known
-        };
-        logins.put(server, remembered.clone())?;
-        return Ok(Some(remembered));
-    }
-    let name = std::env::var("USER")
-        .ok()
-        .filter(|name| !name.trim().is_empty())
-        .unwrap_or_else(|| "local".to_owned());
-    let user = app.register_local(&name).await?;
-    let login = app.issue(&user)?;
-    let remembered = Remembered {
-        user_id: user.user_id,
-        name: user.name,
-        access_token: login.access_token,
+    let known = match logins.get(server) {
+        Some(known) => app.user(known.user_id).await.ok(),
+        None => None,
     };
+    let known = known.filter(|user| user.disabled_at.is_none());
+    let user = if let Some(user) = known {
+        user
+    } else {
+        let name = std::env::var("USER")
+            .ok()
+            .filter(|name| !name.trim().is_empty())
+            .unwrap_or_else(|| "local".to_owned());
+        app.register_local(&name).await?
+    };
+    let login = app.issue(&user, service::login::Client::V1).await?;
+    let login = Login::of(login.into(), user.name, app.now());
+    let remembered = Remembered::from(&login);
     logins.put(server, remembered.clone())?;
     Ok(Some(remembered))
+}
+
+/// A remembered login as it can be used, renewed where that is due; `None` when it holds no more.
+async fn still_good(
+    client: &Client,
+    remembered: &Remembered,
+    logins: &Logins,
+    server: &str,
+) -> Result<Option<Remembered>> {
+    let fresh = remembered
+        .renew_at
+        .is_none_or(|renew_at| renew_at > SystemClock.now());
+    let holds = async |login: &Remembered| {
+        let me = client.with_token(&login.access_token)?;
+        Result::Ok(me.me().await.is_ok())
+    };
+    if fresh && holds(remembered).await? {
+        return Ok(Some(remembered.clone()));
+    }
+    if remembered.refresh_token.is_none() {
+        return Ok(None);
+    }
+    Ok(logins.renew(client, server, remembered).await.ok())
 }

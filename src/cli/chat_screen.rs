@@ -6,7 +6,6 @@ use crate::client::Client;
 use crate::domain::SessionId;
 use crate::domain::prompt::Language;
 use crate::tui::{self, Login, Options};
-use crate::wire::rest::Secret;
 
 /// Talks on the screen until the person leaves. The language is that of the locale.
 pub(super) async fn run(
@@ -25,25 +24,25 @@ pub(super) async fn run(
         Language::Korean => "이 프로세스 안의 서버: 끝내면 함께 멈춰요",
         Language::English => "server in this process: it stops with the chat",
     };
-    let login = login.map(|known| Login {
-        token: Secret(known.access_token),
-        user_id: known.user_id,
-        name: known.name,
-    });
+    let (renewing, at) = (logins.clone(), server.clone());
+    let stranger = client.clone();
     let options = Options {
         client,
-        login,
+        login: login.map(Login::from),
         session,
         local: own.then(|| local.to_owned()),
         language,
         save_login: Box::new(move |login| {
-            let remembered = Remembered {
-                user_id: login.user_id,
-                name: login.name.clone(),
-                access_token: login.token.0.clone(),
-            };
             // A login that is not remembered is asked for again: nothing to stop the talk for.
-            let _ = logins.put(&server, remembered);
+            let _ = logins.put(&server, Remembered::from(login));
+        }),
+        renew: Box::new(move |login| {
+            let (logins, server, client) = (renewing.clone(), at.clone(), stranger.clone());
+            Box::pin(async move {
+                let login = Remembered::from(&login);
+                let renewed = logins.renew(&client, &server, &login).await?;
+                Ok(Login::from(renewed))
+            })
         }),
     };
     tui::run(options).await.map_err(|error| match error {

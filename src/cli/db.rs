@@ -84,7 +84,7 @@ pub(super) fn run(global: &Global, command: Db) -> Result {
             sha256,
         } in copied
         {
-            say(format_args!("{table:<8}  {rows:>8}  {sha256}"))?;
+            say(format_args!("{table:<11}  {rows:>8}  {sha256}"))?;
         }
         say(format_args!(
             "{} has all of {}, read back and compared",

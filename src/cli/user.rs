@@ -76,7 +76,7 @@ pub(super) fn run(global: &Global, command: User) -> Result {
                 }
             }
             Action::List { limit, json } => {
-                let users = app.users(None, limit).await?;
+                let users = app.users(user::UserFilter::default(), None, limit).await?;
                 if json {
                     return say_json(&users.iter().map(as_json).collect());
                 }

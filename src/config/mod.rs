@@ -180,6 +180,8 @@ impl Config {
                 "server.slow_client_seconds",
                 self.server.slow_client_seconds,
             ),
+            ("auth.access_ttl", self.auth.access_ttl),
+            ("auth.refresh_ttl", self.auth.refresh_ttl),
             ("auth.legacy_ttl", self.auth.legacy_ttl),
             ("llm.first_token_seconds", self.llm.first_token_seconds),
             ("llm.idle_seconds", self.llm.idle_seconds),

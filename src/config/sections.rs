@@ -79,7 +79,11 @@ pub struct Auth {
     pub master_key_file: PathBuf,
     /// The line of such a file, instead of one; several for a rotation.
     pub master_key: Secret,
-    /// Seconds that the token of a login holds.
+    /// Seconds that an access token holds of a client that refreshes.
+    pub access_ttl: u64,
+    /// Seconds that a login holds that is not refreshed.
+    pub refresh_ttl: u64,
+    /// Seconds that the access token holds of a client that does not refresh.
     pub legacy_ttl: u64,
     /// argon2id memory in KiB (OWASP floor: 19456).
     pub argon2_memory_kib: u32,
@@ -93,6 +97,8 @@ impl Default for Auth {
             key_file: PathBuf::new(),
             master_key_file: PathBuf::new(),
             master_key: Secret::default(),
+            access_ttl: 900,
+            refresh_ttl: 60 * 24 * 3600,
             legacy_ttl: 30 * 24 * 3600,
             argon2_memory_kib: 19_456,
             argon2_passes: 2,

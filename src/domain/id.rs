@@ -52,6 +52,10 @@ id!(
     UserId
 );
 id!(
+    /// Names a [`Login`](super::login::Login).
+    LoginId
+);
+id!(
     /// Names an [`EmotionSession`](super::session::EmotionSession).
     SessionId
 );

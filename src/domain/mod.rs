@@ -8,6 +8,7 @@
 pub mod error;
 pub mod id;
 pub mod keyring;
+pub mod login;
 pub mod meter;
 pub mod news;
 pub mod prompt;
@@ -21,5 +22,5 @@ pub mod usage;
 pub mod user;
 
 pub use error::{Error, ErrorCode, Result};
-pub use id::{Random, SessionId, StepId, UserId};
+pub use id::{LoginId, Random, SessionId, StepId, UserId};
 pub use time::{Clock, Timestamp};

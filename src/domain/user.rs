@@ -8,6 +8,7 @@ use super::id::UserId;
 use super::text;
 use super::time::Timestamp;
 use secrecy::SecretString;
+use serde::{Deserialize, Serialize};
 use std::fmt;
 use unicode_normalization::UnicodeNormalization as _;
 
@@ -20,12 +21,53 @@ pub struct User {
     pub name: String,
     /// Where the account was registered.
     pub email: Email,
+    /// What the account may do.
+    pub role: Role,
     /// Counts up whenever all earlier tokens must die: password change, disable.
     pub token_epoch: i64,
     /// Since when the account may not log in, if so.
     pub disabled_at: Option<Timestamp>,
     /// When the account was made.
     pub created_at: Timestamp,
+}
+
+/// What an account may do. The doors of the network are the same for both; an admin's own are commands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Role {
+    /// Talk.
+    #[default]
+    User,
+    /// Talk, and be known as somebody who runs the server.
+    Admin,
+}
+
+impl Role {
+    /// The name, as it is stored and shown.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::User => "user",
+            Self::Admin => "admin",
+        }
+    }
+
+    /// The role of this name.
+    pub fn parse(name: &str) -> Option<Self> {
+        [Self::User, Self::Admin]
+            .into_iter()
+            .find(|role| role.as_str() == name)
+    }
+}
+
+/// Which accounts are listed; by default all.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct UserFilter {
+    /// Those of this role.
+    pub role: Option<Role>,
+    /// Those that are disabled, or those that are not.
+    pub disabled: Option<bool>,
+    /// Those with this in their name, or in their address whatever its case.
+    pub text: Option<String>,
 }
 
 /// An e-mail address in its comparable form: NFC, trimmed, lower case.

@@ -1,25 +1,34 @@
-//! `/register`, `/login`, `/change-password`, `/me`, `/me/usage`.
+//! `/register`, `/login`, `/refresh`, `/logout`, `/logout-all`, `/change-password`, `/me`, `/me/usage`.
 
-use super::Surface;
 use super::extract::{Body, Caller};
 use super::problem::Failure;
-use crate::service::account::Login;
+use super::{Surface, no_content};
+use crate::service::login::{Client, LoggedIn};
 use crate::wire::rest::{
-    ChangePasswordRequest, LoginBody, LoginRequest, Problem, RegisterRequest, Secret, UsageBody,
-    UserBody,
+    ChangePasswordRequest, ClientKind, LoginBody, LoginRequest, Problem, RefreshRequest,
+    RegisterRequest, Secret, UsageBody, UserBody,
 };
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
+use axum::response::Response;
 
-impl From<Login> for LoginBody {
-    fn from(login: Login) -> Self {
+impl From<LoggedIn> for LoginBody {
+    fn from(login: LoggedIn) -> Self {
         Self {
             access_token: Secret(login.access_token),
             token_type: "bearer".to_owned(),
             expires_in: login.expires_in.as_secs(),
             user_id: login.user_id,
+            refresh_token: login.refresh_token.map(Secret),
         }
+    }
+}
+
+fn client(kind: Option<ClientKind>) -> Client {
+    match kind {
+        Some(ClientKind::V1) => Client::V1,
+        None => Client::Legacy,
     }
 }
 
@@ -61,10 +70,65 @@ pub(super) async fn login(
     Ok(Json(
         surface
             .app
-            .login(&request.email, request.password.0.into())
+            .login(
+                &request.email,
+                request.password.0.into(),
+                client(request.client),
+            )
             .await?
             .into(),
     ))
+}
+
+/// Get the next access token. The refresh token is good for one use; within a minute it gives the same
+/// successor again, after that its return ends the login, for somebody else must have it.
+#[utoipa::path(
+    post, path = "/refresh", tag = "accounts", request_body = RefreshRequest, security(()),
+    responses(
+        (status = 200, body = LoginBody),
+        (status = 400, body = Problem, content_type = "application/problem+json"),
+        (status = 401, description = "The refresh token does not hold", body = Problem, content_type = "application/problem+json"),
+        (status = 422, body = Problem, content_type = "application/problem+json"),
+    )
+)]
+pub(super) async fn refresh(
+    State(surface): State<Surface>,
+    Body(request): Body<RefreshRequest>,
+) -> Result<Json<LoginBody>, Failure> {
+    let login = surface.app.refresh(&request.refresh_token.0).await?;
+    Ok(Json(login.into()))
+}
+
+/// End this login: its tokens are void and its sockets are closed.
+#[utoipa::path(
+    post, path = "/logout", tag = "accounts",
+    responses(
+        (status = 204),
+        (status = 401, body = Problem, content_type = "application/problem+json"),
+    )
+)]
+pub(super) async fn log_out(
+    State(surface): State<Surface>,
+    caller: Caller,
+) -> Result<Response, Failure> {
+    surface.app.log_out(caller.0).await?;
+    Ok(no_content())
+}
+
+/// End all your logins, this one included.
+#[utoipa::path(
+    post, path = "/logout-all", tag = "accounts",
+    responses(
+        (status = 204),
+        (status = 401, body = Problem, content_type = "application/problem+json"),
+    )
+)]
+pub(super) async fn log_out_everywhere(
+    State(surface): State<Surface>,
+    caller: Caller,
+) -> Result<Response, Failure> {
+    surface.app.log_out_everywhere(caller.user_id()).await?;
+    Ok(no_content())
 }
 
 /// Replace the password. All earlier tokens are void; the answer has a new one.
@@ -86,7 +150,7 @@ pub(super) async fn change_password(
     Ok(Json(
         surface
             .app
-            .change_password(caller.user_id(), current, &request.new_password.0)
+            .change_password(caller.0, current, &request.new_password.0)
             .await?
             .into(),
     ))

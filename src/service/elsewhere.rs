@@ -7,8 +7,8 @@
 //! would have said is found by looking within a second or two; nothing here ends or changes a turn.
 
 use super::App;
-use super::account::Revoked;
 use super::live::{LiveTurn, Started};
+use super::login::Revoked;
 use super::session::Attached;
 use super::turn::briefing::{RECENT, assess_together};
 use super::turn::{Found, restarting, terminal};
@@ -44,8 +44,13 @@ impl App {
         }
     }
 
-    /// Heeds what other instances tell. Returns at once when there can be none, else never.
+    /// Heeds what others do on the same database: what instances tell, and whose tokens commands make
+    /// void. Returns when the server drains and no instance can tell anything, else never.
     pub async fn heed(self: &Arc<Self>) {
+        tokio::join!(self.heed_news(), self.watch_revocations());
+    }
+
+    async fn heed_news(self: &Arc<Self>) {
         let Some(bulletin) = &self.bulletin else {
             return;
         };
@@ -84,9 +89,9 @@ impl App {
                     turn.stop();
                 }
             }
-            News::Revoked(user_id) => self.revoked_elsewhere(Revoked::Of(user_id)),
+            News::Revoked(user_id) => self.heard_of(Revoked::Of(user_id)),
             News::Missed => {
-                self.revoked_elsewhere(Revoked::Perhaps);
+                self.heard_of(Revoked::Perhaps);
                 let app = Arc::clone(self);
                 self.turns.spawn(async move {
                     let attended = stream::iter(app.live.all_attended());

@@ -1,7 +1,7 @@
 //! Use-cases: what the surfaces can ask for.
 //!
 //! Owns [`App`], which ties the floors below together, and the rules that need more than one of
-//! them: accounts ([`account`]), sessions ([`session`]), prompts ([`prompt`]) and turns ([`turn`]).
+//! them: accounts ([`account`]), their logins ([`login`]), sessions ([`session`]), prompts ([`prompt`]) and turns ([`turn`]).
 //! Called by the surfaces and the command line. Invariant: everything here takes an authenticated
 //! `UserId` where it acts for a person, and answers about somebody else's things as if they did
 //! not exist.
@@ -10,6 +10,7 @@ pub mod account;
 mod elsewhere;
 mod hashing;
 pub mod live;
+pub mod login;
 pub mod meters;
 mod pace;
 pub mod prompt;
@@ -74,9 +75,9 @@ pub struct App {
     hasher: hashing::Hashing,
     clock: Arc<dyn Clock>,
     random: Arc<dyn Random>,
-    known_users: account::KnownUsers,
-    /// People whose earlier tokens have just become void, for the sockets that are open.
-    revoked: broadcast::Sender<account::Revoked>,
+    known_logins: login::KnownLogins,
+    /// People some of whose tokens have just become void, for the sockets that are open.
+    revoked: broadcast::Sender<login::Revoked>,
     live: live::sessions::Sessions,
     meters: meters::Meters,
     turns: TaskTracker,
@@ -126,7 +127,7 @@ impl App {
             bulletin: parts.bulletin,
             clock: parts.clock,
             random: parts.random,
-            known_users: account::KnownUsers::default(),
+            known_logins: login::KnownLogins::default(),
             revoked: broadcast::Sender::new(REVOCATIONS),
             live: live::sessions::Sessions::default(),
             meters,

@@ -6,10 +6,13 @@
 //! at most one pending step; a returned `Ok` of a method that writes means that it is on disk.
 //! Absence is `Ok(None)`: the service names what is missing. SQL stands only below this module.
 
+mod accounts;
 pub mod copy;
 pub mod postgres;
 pub mod sealing;
 pub mod sqlite;
+
+pub use accounts::{Accounts, PasswordChange, Rotate, Rotated};
 
 use crate::domain::keyring::WrappedKey;
 use crate::domain::meter::Load;
@@ -19,16 +22,16 @@ use crate::domain::session::EmotionSession;
 use crate::domain::step::{EmotionStep, FinishReason, MessageId, StepStatus, StepType};
 use crate::domain::transcript::{Exchange, Summary};
 use crate::domain::usage::{Day, Tokens, Usage};
-use crate::domain::user::{Email, User};
+use crate::domain::user::{Email, User, UserFilter};
 use crate::domain::{Error, ErrorCode, Result, SessionId, StepId, Timestamp, UserId};
 use futures_util::future::BoxFuture;
 use tokio::sync::broadcast;
 
 /// The schema version that this program works with.
-pub const SCHEMA_VERSION: i64 = 4;
+pub const SCHEMA_VERSION: i64 = 5;
 
 /// The first schema version in which words are sealed.
-const SEALED_SINCE: i64 = 4;
+const SEALED_SINCE: i64 = 5;
 
 /// What tells in `meta` that there are words from before.
 const UNSEALED: &str = "unsealed";
@@ -118,7 +121,7 @@ impl SchemaState {
 /// The documented contract of a database. Every method may also fail with `unavailable` when the
 /// database cannot be reached or does not answer in time, with `invalid_input` when a text holds the
 /// NUL character, which not every database can store, and with `internal` on a defect.
-pub trait Store: Send + Sync + 'static {
+pub trait Store: Accounts {
     /// Whether what works on the database inside this process still does, however the database is:
     /// `false` means that only another process can help. A database elsewhere that does not answer is
     /// no reason. Takes as long as an answer may take.
@@ -171,21 +174,14 @@ pub trait Store: Send + Sync + 'static {
     /// The account with this address and its password hash.
     fn user_by_email(&self, email: Email) -> BoxFuture<'_, Result<Option<(User, String)>>>;
 
-    /// The accounts, newest first, at most `limit`, those before `before` in that order.
+    /// The accounts that pass the filter, newest first, at most `limit`, those before `before` in that
+    /// order.
     fn users(
         &self,
+        filter: UserFilter,
         before: Option<(Timestamp, UserId)>,
         limit: u32,
     ) -> BoxFuture<'_, Result<Vec<User>>>;
-
-    /// Replaces the password hash, if it still is `old_hash`, and makes all earlier tokens void;
-    /// the new token epoch, or `None` when it was not.
-    fn change_password(
-        &self,
-        user_id: UserId,
-        old_hash: String,
-        new_hash: String,
-    ) -> BoxFuture<'_, Result<Option<i64>>>;
 
     /// Adds a session; the user must exist.
     fn add_session(&self, session: EmotionSession) -> BoxFuture<'_, Result<()>>;

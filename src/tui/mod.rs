@@ -24,10 +24,12 @@ mod view;
 #[cfg(test)]
 mod tests;
 
-use crate::client::Client;
+use crate::client::{Client, ClientError};
 use crate::domain::prompt::Language;
-use crate::domain::{SessionId, UserId};
-use crate::wire::rest::Secret;
+use crate::domain::{SessionId, Timestamp, UserId};
+use crate::wire::rest::{LoginBody, Secret};
+use futures_util::future::BoxFuture;
+use std::time::Duration;
 use std::{fmt, io};
 
 pub use shell::run;
@@ -37,6 +39,10 @@ pub use shell::run;
 pub struct Login {
     /// The access token.
     pub token: Secret,
+    /// What brings the next one; without it the login ends with the token.
+    pub refresh: Option<Secret>,
+    /// When to ask for the next one: before the token ends.
+    pub renew_at: Option<Timestamp>,
     /// Whose it is.
     pub user_id: UserId,
     /// What to call the person on the screen.
@@ -57,6 +63,26 @@ pub struct Options {
     pub language: Language,
     /// Called with each new login.
     pub save_login: Box<dyn FnMut(&Login) + Send>,
+    /// Called with a login whose token ends soon, or has ended; gives the same login with a new one.
+    pub renew: Renew,
+}
+
+/// What renews a login. Several clients may share one, so this is for who knows of the others.
+pub type Renew = Box<dyn Fn(Login) -> BoxFuture<'static, Result<Login, ClientError>> + Send>;
+
+impl Login {
+    /// What the server answered to a login or a renewal at `now`.
+    pub fn of(body: LoginBody, name: String, now: Timestamp) -> Self {
+        // Early enough to try again a few times when the network is away.
+        let holds = Duration::from_secs(body.expires_in) * 3 / 4;
+        Self {
+            token: body.access_token,
+            renew_at: body.refresh_token.is_some().then(|| now.plus(holds)),
+            refresh: body.refresh_token,
+            user_id: body.user_id,
+            name,
+        }
+    }
 }
 
 impl fmt::Debug for Options {

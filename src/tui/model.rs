@@ -7,6 +7,7 @@ use super::Login;
 use super::chat::Chat;
 use super::form::Form;
 use super::link::LinkId;
+use super::msg::Effect;
 use super::texts::Texts;
 use crate::domain::prompt::Language;
 use crate::domain::{SessionId, Timestamp};
@@ -68,6 +69,19 @@ impl List {
     }
 }
 
+/// How the renewal of the login stands.
+#[derive(Debug, Default)]
+pub(super) struct Renewal {
+    /// Whether an answer is awaited.
+    pub(super) asked: bool,
+    /// When the last one succeeded.
+    pub(super) done: Option<Timestamp>,
+    /// What was refused because the token had ended: to be done once it is renewed, or done again since.
+    pub(super) redo: Vec<Effect>,
+    /// Whether the connection was, too.
+    pub(super) reconnect: bool,
+}
+
 /// The whole state.
 #[derive(Debug)]
 pub(super) struct Model {
@@ -82,6 +96,7 @@ pub(super) struct Model {
     pub(super) now: Timestamp,
     pub(super) size: (u16, u16),
     pub(super) login: Option<Login>,
+    pub(super) renewal: Renewal,
     pub(super) screen: Screen,
     pub(super) form: Form,
     pub(super) list: List,
@@ -107,6 +122,7 @@ impl Model {
             now,
             size: (80, 24),
             login: None,
+            renewal: Renewal::default(),
             screen: Screen::Form,
             form: Form::new(None),
             list: List::default(),

@@ -33,6 +33,8 @@ pub(super) enum Msg {
     },
     /// A login or registration was answered.
     LoggedIn(Result<Login, ClientError>),
+    /// A renewal of the login was answered.
+    Renewed(Result<Login, ClientError>),
     /// The list of sessions was answered.
     Sessions(Result<Vec<SessionBody>, ClientError>),
     /// The steps of a session were answered.
@@ -81,6 +83,10 @@ pub(super) enum Effect {
     },
     /// From now on act as this person, and remember the login.
     Become(Login),
+    /// From now on act by this renewed login.
+    Go(Login),
+    /// Renew the login.
+    Renew(Login),
     /// Ask for the sessions.
     ListSessions(UserId),
     /// Ask for the steps of a session.

@@ -77,6 +77,38 @@ pub struct LoginRequest {
     /// Its password.
     #[schema(value_type = String, format = Password)]
     pub password: Secret,
+    /// `v1` for a client that refreshes its tokens; absent gives one long-lived token.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client: Option<ClientKind>,
+}
+
+/// What a client knows to do with tokens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case", try_from = "String")]
+pub enum ClientKind {
+    /// It refreshes them.
+    V1,
+}
+
+/// Read as a text first: of anything else the library would say that it is no JSON.
+impl TryFrom<String> for ClientKind {
+    type Error = &'static str;
+
+    fn try_from(name: String) -> Result<Self, Self::Error> {
+        match name.as_str() {
+            "v1" => Ok(Self::V1),
+            _ => Err("expected v1"),
+        }
+    }
+}
+
+/// `POST /refresh`
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct RefreshRequest {
+    /// The refresh token that came with the last login or refresh. It is good for one use; within a
+    /// minute it gives the same answer again.
+    #[schema(value_type = String)]
+    pub refresh_token: Secret,
 }
 
 /// A login that succeeded.
@@ -93,6 +125,10 @@ pub struct LoginBody {
     /// Whose it is.
     #[schema(value_type = uuid::Uuid)]
     pub user_id: UserId,
+    /// For `POST /refresh`, of a client that said `v1`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    pub refresh_token: Option<Secret>,
 }
 
 /// What a person's conversations have cost on a day of UTC.

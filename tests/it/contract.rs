@@ -4,8 +4,10 @@
 //! case that needs a second process opens a second [`Backend::open`] on the same database.
 
 mod accounts;
+mod codes;
 mod keyring;
 mod load;
+pub mod logins;
 mod prompts;
 mod sessions;
 mod steps;
@@ -18,7 +20,7 @@ use deepme::domain::session::{EmotionSession, Labels};
 use deepme::domain::step::{FinishReason, MessageId, StepStatus, StepType};
 use deepme::domain::time::ManualClock;
 use deepme::domain::usage::Tokens;
-use deepme::domain::user::{Email, User};
+use deepme::domain::user::{Email, Role, User};
 use deepme::domain::{SessionId, StepId, Timestamp, UserId};
 use deepme::store::postgres::{Connector, PostgresStore};
 use deepme::store::sqlite::SqliteStore;
@@ -116,6 +118,29 @@ macro_rules! every_case {
                 accounts_are_listed_newest_first_by_pages,
                 a_password_is_replaced_only_by_who_knows_the_old_hash,
                 of_twenty_password_changes_one_counts;
+            logins:
+                a_login_needs_its_account_as_it_was,
+                a_login_stands_for_its_owner_until_it_is_ended,
+                the_oldest_logins_make_room,
+                a_refresh_token_is_good_once_and_its_return_ends_the_login,
+                of_twenty_that_bring_the_same_refresh_token_all_get_one_successor,
+                all_logins_of_a_person_end_together,
+                after_a_password_change_the_login_that_came_with_it_holds,
+                who_lost_their_tokens_is_told_newest_first,
+                a_ticket_is_taken_once_and_in_time,
+                of_twenty_that_bring_a_ticket_one_gets_in,
+                what_has_had_its_time_is_forgotten_a_little_at_a_time;
+            codes:
+                an_invitation_makes_one_account,
+                of_twenty_that_bring_an_invitation_one_joins,
+                a_code_gives_one_new_password_in_time,
+                of_twenty_that_bring_a_code_one_counts,
+                a_hash_is_renewed_without_ending_a_login,
+                an_admin_sets_a_password_whatever_it_was,
+                an_account_is_disabled_and_enabled,
+                with_an_account_goes_everything_of_its_person,
+                accounts_are_filtered,
+                the_keys_are_replaced_by_who_knows_them;
             sessions:
                 a_session_comes_back_as_it_was_written,
                 a_session_needs_its_user,
@@ -185,6 +210,7 @@ pub fn user(n: u128) -> User {
         user_id: UserId(Uuid::from_u128(n)),
         name: format!("사람 {n} 👩‍👩‍👧"),
         email: Email::parse(&format!("person{n}@example.com")).unwrap(),
+        role: Role::User,
         token_epoch: 0,
         disabled_at: None,
         created_at: at(0),

@@ -6,6 +6,7 @@ mod schema;
 use crate::cluster::{cluster, connect};
 use crate::contract::{at, finished, message, person, session_of, settings, turn, words};
 use deepme::domain::keyring::WrappedKey;
+use deepme::domain::login::Ticket;
 use deepme::domain::prompt::{Language, PromptName};
 use deepme::domain::session::Labels;
 use deepme::domain::step::{FinishReason, StepStatus};
@@ -114,7 +115,12 @@ async fn lived_in(store: &dyn Store) -> UserId {
     let user_id = person(store, 1).await;
     let other = person(store, 2).await;
     store
-        .change_password(other, "hash 2".to_owned(), "또 다른 해시".to_owned())
+        .change_password(crate::contract::logins::change(
+            other,
+            "hash 2",
+            "또 다른 해시",
+            8,
+        ))
         .await
         .unwrap()
         .unwrap();
@@ -208,6 +214,26 @@ async fn lived_in(store: &dyn Store) -> UserId {
         wrapped: "w".to_owned(),
     };
     store.add_data_key(key).await.unwrap().unwrap();
+    let login = crate::contract::logins::login(user_id, 9);
+    assert!(store.add_login(login.clone()).await.unwrap());
+    store
+        .end_login(user_id, login.login_id, at(3))
+        .await
+        .unwrap();
+    for origin in [None, Some("https://app.example.com".to_owned())] {
+        let ticket = Ticket {
+            hash: format!("{origin:?}"),
+            user_id,
+            login_id: login.login_id,
+            epoch: 7,
+            origin,
+            token_expires_at: at(9),
+            expires_at: at(30),
+        };
+        store.add_ticket(ticket).await.unwrap();
+    }
+    store.add_recovery(other, "c".into(), at(9)).await.unwrap();
+    store.add_invite("i".into(), at(1), at(9)).await.unwrap();
     user_id
 }
 
@@ -243,6 +269,12 @@ async fn a_lived_in_database_goes_everywhere_and_stays_the_same() {
         ("meta", 1),
         ("users", 2),
         ("keyring", 1),
+        // One came with the change of a password.
+        ("logins", 2),
+        ("tickets", 2),
+        ("recoveries", 1),
+        ("invites", 1),
+        ("revocations", 2),
         ("sessions", sessions),
         ("steps", steps),
         ("usage", 2),

@@ -45,6 +45,7 @@ mod postgres_tls;
 mod races;
 mod readme;
 mod sealing;
+mod security;
 mod settings;
 mod several;
 mod sqlite;

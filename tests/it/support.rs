@@ -242,6 +242,11 @@ impl Server {
         self.model.add(script);
     }
 
+    /// The same database by another way, as a command beside the server has it.
+    pub async fn beside(&self) -> Arc<dyn Store> {
+        open(&self.dir, &self.clock, on_postgres()).await.store
+    }
+
     pub fn database(&self) -> PathBuf {
         self.dir.path().join("data/t.db")
     }

@@ -1,5 +1,7 @@
 //! Commits that take long: one whose outcome nobody learns (fault 12), and one that others overtake.
 
+mod accounts;
+
 use crate::support::Server;
 use deepme::config::Config;
 use deepme::domain::keyring::WrappedKey;
@@ -8,7 +10,7 @@ use deepme::domain::prompt::{Prompt, PromptName};
 use deepme::domain::session::EmotionSession;
 use deepme::domain::step::{EmotionStep, MessageId};
 use deepme::domain::usage::{Day, Usage};
-use deepme::domain::user::{Email, User};
+use deepme::domain::user::{Email, User, UserFilter};
 use deepme::domain::{Error, Result, SessionId, StepId, Timestamp, UserId};
 use deepme::llm::scripted::answer;
 use deepme::store::{BeginStep, Begun, Briefing, FinishStep, Fold, Store};
@@ -128,19 +130,11 @@ impl Store for Unsure {
 
     fn users(
         &self,
+        filter: UserFilter,
         before: Option<(Timestamp, UserId)>,
         limit: u32,
     ) -> BoxFuture<'_, Result<Vec<User>>> {
-        self.inner.users(before, limit)
-    }
-
-    fn change_password(
-        &self,
-        user_id: UserId,
-        old_hash: String,
-        new_hash: String,
-    ) -> BoxFuture<'_, Result<Option<i64>>> {
-        self.inner.change_password(user_id, old_hash, new_hash)
+        self.inner.users(filter, before, limit)
     }
 
     fn add_session(&self, session: EmotionSession) -> BoxFuture<'_, Result<()>> {

@@ -12,8 +12,8 @@ use super::problem;
 use crate::auth::token::Subject;
 use crate::domain::{Error, ErrorCode, SessionId, StepId, Timestamp};
 use crate::service::App;
-use crate::service::account::Revoked;
 use crate::service::live::{Cursor, LiveTurn, Next, Subscription};
+use crate::service::login::Revoked;
 use crate::service::session::Attached;
 use crate::wire::ws::{ErrorFrame, NOTICE_DRAINING, Notice, ServerFrame, SessionFrame, close};
 use axum::extract::ws::{Message, WebSocket};
@@ -225,7 +225,8 @@ impl Socket {
                     // One that missed some does not know whether it was meant.
                     let others = |revoked| matches!(revoked, Revoked::Of(user_id) if user_id != self.peer.subject.user_id);
                     if !revoked.is_ok_and(others) {
-                        doubted = Some(Instant::now() + RENEWAL);
+                        // What is told twice is not waited for twice.
+                        doubted.get_or_insert_with(|| Instant::now() + RENEWAL);
                     }
                 }
                 () = passed(doubted) => {

@@ -5,7 +5,6 @@
 //! Invariant: a turn that runs here is never closed here, however far the clock jumps.
 
 use super::LEASE;
-use crate::domain::usage::Day;
 use crate::domain::{Result, Timestamp};
 use crate::service::App;
 use std::time::Duration;
@@ -13,11 +12,8 @@ use tokio::time::Instant;
 
 /// How often abandoned turns are looked for.
 const SWEEP: Duration = Duration::from_secs(3);
-
-/// How often what is old is forgotten.
-const TIDY: Duration = Duration::from_hours(6);
-/// Days for which it is kept what a person used.
-const USAGE_DAYS: i64 = 35;
+/// How often what has had its time is forgotten.
+const TIDY: Duration = Duration::from_mins(1);
 
 impl App {
     /// Closes every pending turn, as one whose process is gone. For a start at which nobody else can
@@ -34,7 +30,7 @@ impl App {
         Ok(closed)
     }
 
-    /// Looks for abandoned turns until the server drains. Never returns before.
+    /// Looks for abandoned turns, and forgets logins and codes that are over, until the server drains. Never returns before.
     pub async fn sweep(&self) {
         let mut reachable = None;
         let mut tidied: Option<Instant> = None;
@@ -44,25 +40,18 @@ impl App {
                 () = tokio::time::sleep(SWEEP) => {}
             }
             self.settings().pace.forget_the_silent();
-            if tidied.is_none_or(|at| at.elapsed() >= TIDY) {
+            let mut swept = self.sweep_once(reachable).await;
+            if swept.is_ok() && tidied.is_none_or(|at| at.elapsed() >= TIDY) {
                 tidied = Some(Instant::now());
-                self.tidy().await;
+                swept = self.tidy().await;
             }
-            match self.sweep_once(reachable).await {
+            match swept {
                 Ok(()) => reachable = reachable.or(Some(Instant::now())),
                 Err(error) => {
                     reachable = None;
                     tracing::warn!(code = %error.code(), causes = error.causes(), "sweep failed");
                 }
             }
-        }
-    }
-
-    /// Forgets what nobody needs any more.
-    async fn tidy(&self) {
-        let day = Day::of(self.clock.now()).back(USAGE_DAYS);
-        if let Err(error) = self.store.forget_usage(day).await {
-            tracing::warn!(code = %error.code(), causes = error.causes(), "old usage could not be forgotten");
         }
     }
 

@@ -29,8 +29,13 @@ pub const MIGRATIONS: &[Migration] = &[
     },
     Migration {
         version: 4,
+        name: "logins",
+        sql: include_str!("../migrations/postgres/0004_logins.sql"),
+    },
+    Migration {
+        version: 5,
         name: "keyring",
-        sql: include_str!("../migrations/postgres/0004_keyring.sql"),
+        sql: include_str!("../migrations/postgres/0005_keyring.sql"),
     },
 ];
 

@@ -5,9 +5,11 @@
 //! common case is one round trip; what was not acknowledged within the deadline is never
 //! acknowledged later.
 
+mod accounts;
 mod connector;
 mod dump;
 mod keyring;
+mod logins;
 mod meta;
 mod migrate;
 mod news;
@@ -27,7 +29,7 @@ use crate::domain::prompt::{Prompt, PromptName};
 use crate::domain::session::EmotionSession;
 use crate::domain::step::{EmotionStep, MessageId};
 use crate::domain::usage::{Day, Usage};
-use crate::domain::user::{Email, User};
+use crate::domain::user::{Email, User, UserFilter};
 use crate::domain::{Error, ErrorCode, Result, SessionId, StepId, Timestamp, UserId};
 use futures_util::future::BoxFuture;
 use pool::{Again, Connections, Done, Told, Trouble};
@@ -136,6 +138,7 @@ macro_rules! run {
         run!($self, $again, |$connection, _unknown| $statement)
     };
 }
+use run;
 
 /// A stored value that this program would not have stored.
 fn corrupt(what: &'static str) -> Trouble {
@@ -256,21 +259,12 @@ impl Store for PostgresStore {
 
     fn users(
         &self,
+        filter: UserFilter,
         before: Option<(Timestamp, UserId)>,
         limit: u32,
     ) -> BoxFuture<'_, Result<Vec<User>>> {
-        run!(self, Again::Always, |c| users::list(&c, before, limit))
-    }
-
-    fn change_password(
-        &self,
-        user_id: UserId,
-        old_hash: String,
-        new_hash: String,
-    ) -> BoxFuture<'_, Result<Option<i64>>> {
-        // Done twice, the second time would not find the old hash.
-        run!(self, Again::IfUndone, |c| users::change_password(
-            &c, user_id, &old_hash, &new_hash
+        run!(self, Again::Always, |c| users::list(
+            &c, &filter, before, limit
         ))
     }
 

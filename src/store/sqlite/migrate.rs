@@ -28,8 +28,13 @@ pub(super) const MIGRATIONS: &[Migration] = &[
     },
     Migration {
         version: 4,
+        name: "logins",
+        sql: include_str!("../migrations/sqlite/0004_logins.sql"),
+    },
+    Migration {
+        version: 5,
         name: "keyring",
-        sql: include_str!("../migrations/sqlite/0004_keyring.sql"),
+        sql: include_str!("../migrations/sqlite/0005_keyring.sql"),
     },
 ];
 

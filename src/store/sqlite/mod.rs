@@ -4,9 +4,11 @@
 //! commit is synced to disk before it is acknowledged (`synchronous = FULL`), foreign keys hold,
 //! and the file is readable by its owner only.
 
+mod accounts;
 mod dump;
 mod file;
 mod keyring;
+mod logins;
 mod meta;
 mod migrate;
 mod prompts;
@@ -23,7 +25,7 @@ use crate::domain::prompt::{Prompt, PromptName};
 use crate::domain::session::EmotionSession;
 use crate::domain::step::{EmotionStep, MessageId};
 use crate::domain::usage::{Day, Usage};
-use crate::domain::user::{Email, User};
+use crate::domain::user::{Email, User, UserFilter};
 use crate::domain::{Clock, Error, Result, SessionId, StepId, Timestamp, UserId};
 use file::{BUSY, connect};
 use futures_util::future::BoxFuture;
@@ -214,21 +216,13 @@ impl Store for SqliteStore {
 
     fn users(
         &self,
+        filter: UserFilter,
         before: Option<(Timestamp, UserId)>,
         limit: u32,
     ) -> BoxFuture<'_, Result<Vec<User>>> {
-        Box::pin(self.workers.read(move |c| users::list(c, before, limit)))
-    }
-
-    fn change_password(
-        &self,
-        user_id: UserId,
-        old_hash: String,
-        new_hash: String,
-    ) -> BoxFuture<'_, Result<Option<i64>>> {
         Box::pin(
             self.workers
-                .write(move |c| users::change_password(c, user_id, &old_hash, &new_hash)),
+                .read(move |c| users::list(c, &filter, before, limit)),
         )
     }
 

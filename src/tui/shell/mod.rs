@@ -12,7 +12,7 @@ use super::model::Model;
 use super::msg::{Effect, Msg};
 use super::update::{start, update};
 use super::view::view;
-use super::{Login, Options, TuiError};
+use super::{Login, Options, Renew, TuiError};
 use crate::client::{Client, ClientError};
 use crate::domain::{Clock as _, SessionId, time::SystemClock};
 use crate::wire::rest::Secret;
@@ -65,6 +65,7 @@ pub async fn run(options: Options) -> Result<(), TuiError> {
         me: me.unwrap_or_else(|| options.client.clone()),
         client: options.client,
         save_login: options.save_login,
+        renew: options.renew,
         out,
         frames: None,
         tasks: JoinSet::new(),
@@ -82,6 +83,7 @@ struct Shell {
     /// The same server with the login's token.
     me: Client,
     save_login: Box<dyn FnMut(&Login) + Send>,
+    renew: Renew,
     out: mpsc::Sender<Msg>,
     /// To the connection there is.
     frames: Option<mpsc::Sender<link::Frame>>,
@@ -182,12 +184,13 @@ impl Shell {
                     });
                 }
                 Effect::Become(login) => {
-                    // A token that cannot be sent is answered as one that does not hold.
-                    self.me = self
-                        .client
-                        .with_token(&login.token.0)
-                        .unwrap_or_else(|_| self.client.clone());
+                    self.act_by(&login);
                     (self.save_login)(&login);
+                }
+                Effect::Go(login) => self.act_by(&login),
+                Effect::Renew(login) => {
+                    let renewal = (self.renew)(login);
+                    self.call(Msg::Renewed, renewal);
                 }
                 Effect::ListSessions(user_id) => {
                     let me = self.me.clone();
@@ -221,6 +224,15 @@ impl Shell {
                 Effect::Disconnect => self.frames = None,
             }
         }
+    }
+
+    /// What is asked from now on is asked with the token of this login.
+    fn act_by(&mut self, login: &Login) {
+        // A token that cannot be sent is answered as one that does not hold.
+        self.me = self
+            .client
+            .with_token(&login.token.0)
+            .unwrap_or_else(|_| self.client.clone());
     }
 
     /// Makes a call beside everything else.
@@ -263,16 +275,12 @@ impl Shell {
 
 /// Logs in, and asks what to call the person; an address will do when that is not known.
 async fn log_in(client: &Client, email: &str, password: &Secret) -> Result<Login, ClientError> {
-    let body = client.login(email, &password.0).await?;
-    let (token, user_id) = (body.access_token, body.user_id);
-    let me = client.with_token(&token.0)?;
+    let body = client.login_v1(email, &password.0).await?;
+    let now = SystemClock.now();
+    let me = client.with_token(&body.access_token.0)?;
     let me = me.me().await;
     let name = me.map_or_else(|_| email.to_owned(), |me| me.name);
-    Ok(Login {
-        token,
-        user_id,
-        name,
-    })
+    Ok(Login::of(body, name, now))
 }
 
 /// Waits until the process is asked to end.

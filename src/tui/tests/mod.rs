@@ -6,6 +6,7 @@
 mod connection;
 mod moving;
 mod network;
+mod renewal;
 mod screens;
 mod talking;
 
@@ -48,6 +49,8 @@ fn step_id(n: u128) -> StepId {
 fn login() -> Login {
     Login {
         token: Secret::from("t"),
+        refresh: None,
+        renew_at: None,
         user_id: user(),
         name: "지우".to_owned(),
     }

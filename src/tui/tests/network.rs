@@ -37,6 +37,9 @@ struct Net {
     /// Calls that did not reach the server, and answers that did not reach the client.
     calls: usize,
     answers: VecDeque<Result<Vec<StepBody>, ClientError>>,
+    /// Whether the client's token has ended, and whether it has asked for another one.
+    ended: bool,
+    renewing: bool,
     said: u32,
     others: u32,
 }
@@ -44,6 +47,7 @@ struct Net {
 impl Net {
     fn new() -> Self {
         let mut world = World::logged_in(Language::Korean);
+        world.model.login.as_mut().unwrap().refresh = Some(Secret::from("r"));
         world.key(KeyCode::Enter);
         let mut net = Self {
             world,
@@ -52,6 +56,8 @@ impl Net {
             wanted: None,
             calls: 0,
             answers: VecDeque::new(),
+            ended: false,
+            renewing: false,
             said: 0,
             others: 0,
         };
@@ -75,6 +81,12 @@ impl Net {
                         .push_back(frame);
                 }
                 Effect::LoadSteps(_) => self.calls += 1,
+                Effect::Renew(_) => self.renewing = true,
+                Effect::Go(_) => {}
+                Effect::Disconnect => {
+                    self.conn = None;
+                    self.wanted = None;
+                }
                 other => panic!("{other:?}"),
             }
         }
@@ -124,6 +136,8 @@ impl Net {
             31 => self.crash(),
             32 => self.answer_call(amount),
             33 => self.deliver_answer(),
+            35 => self.end_token(),
+            36 => self.renew(amount),
             _ => self.world.wait(amount as u64),
         }
         self.obey();
@@ -132,6 +146,10 @@ impl Net {
     fn connect(&mut self, amount: usize) {
         if self.wanted.take().is_none() {
             return;
+        }
+        if self.ended {
+            let refused = problem(401, "unauthorized", None);
+            return self.world.link(LinkEvent::Refused(refused));
         }
         let turn = self.running();
         // A turn that began between subscribing and looking is told twice.
@@ -152,6 +170,33 @@ impl Net {
             cursor: None,
             news,
         });
+    }
+
+    /// The token ends; a socket is closed for it when nothing is told on it.
+    fn end_token(&mut self) {
+        // It lasts for longer than the client takes for too soon.
+        self.world.wait(21);
+        self.obey();
+        self.ended = true;
+        if self.conn.as_ref().is_some_and(|conn| conn.cursor.is_none()) {
+            self.conn = None;
+            self.world.link(LinkEvent::Closed(4401));
+        }
+    }
+
+    /// The renewal is answered, if the network lets it through.
+    fn renew(&mut self, amount: usize) {
+        if !std::mem::take(&mut self.renewing) {
+            return;
+        }
+        let mut login = login();
+        login.refresh = Some(Secret::from("r"));
+        self.ended &= amount == 0;
+        self.world.tell(Msg::Renewed(if amount == 0 {
+            Err(ClientError::Network("lost".to_owned()))
+        } else {
+            Ok(login)
+        }));
     }
 
     fn lose(&mut self) {
@@ -209,8 +254,9 @@ impl Net {
                 go_on(conn, n, &self.turns[n], resume.received);
             }
             Some(ClientFrame::Ping(pong)) => conn.to_client.push_back(ServerFrame::Pong { pong }),
+            // The answer to a renewal moves nothing on.
+            Some(ClientFrame::Auth(_)) | None => {}
             Some(other) => panic!("{other:?}"),
-            None => {}
         }
     }
 
@@ -303,6 +349,8 @@ impl Net {
             let lost = || Err(ClientError::Network("lost".to_owned()));
             self.answers.push_back(if amount == 0 {
                 lost()
+            } else if self.ended {
+                Err(problem(401, "unauthorized", None))
             } else {
                 Ok(self.steps())
             });
@@ -363,7 +411,7 @@ impl Net {
             if self.quiet() {
                 return;
             }
-            for action in [0, 11, 5, 5, 14, 14, 14, 29, 32, 33, 34] {
+            for action in [36, 0, 11, 5, 5, 14, 14, 14, 29, 32, 33, 34] {
                 self.act(action, 1, "");
             }
         }
@@ -420,7 +468,7 @@ proptest! {
 
     #[test]
     fn in_the_end_the_screen_says_what_the_server_says(
-        actions in prop::collection::vec((0u8..35, 0usize..4, "[a가ㅋ👩\u{200d}\n]{1,3}"), 0..300),
+        actions in prop::collection::vec((0u8..37, 0usize..4, "[a가ㅋ👩\u{200d}\n]{1,3}"), 0..300),
     ) {
         let mut net = Net::new();
         net.act(0, 1, "");

@@ -45,6 +45,18 @@ pub(super) fn disconnect(model: &mut Model, fx: &mut Vec<Effect>) {
     fx.push(Effect::Disconnect);
 }
 
+/// Gives the connection up until there is a token to make another one with.
+pub(super) fn hold(model: &mut Model, fx: &mut Vec<Effect>) {
+    model.link_id = LinkId(model.link_id.0 + 1);
+    if let Some(chat) = &mut model.chat {
+        chat.link = Link::Connecting {
+            failed: 0,
+            again: true,
+        };
+    }
+    fx.push(Effect::Disconnect);
+}
+
 /// Something came of a connection.
 pub(super) fn heard(model: &mut Model, link: LinkId, event: LinkEvent, fx: &mut Vec<Effect>) {
     if link != model.link_id {
@@ -80,9 +92,9 @@ fn closed(model: &mut Model, code: u16, fx: &mut Vec<Effect>) {
         .as_ref()
         .is_some_and(|chat| chat.ended && chat.transcript.running().next().is_none());
     match (code, Wait::after(code, failed)) {
-        (_, Some(_)) if over => disconnect(model, fx),
+        (close::UNAUTHENTICATED, _) | (_, Some(_)) if over => disconnect(model, fx),
         (_, Some(wait)) => connect(model, wait, failed, fx),
-        (close::UNAUTHENTICATED, None) => account::logged_out(model, fx),
+        (close::UNAUTHENTICATED, None) => account::cut_off(model, fx),
         (close::UNKNOWN_SESSION, None) => sessions::gone(model, fx),
         (_, None) => disconnect(model, fx),
     }
@@ -95,7 +107,8 @@ fn refused(model: &mut Model, error: &ClientError, fx: &mut Vec<Effect>) {
         _ => return,
     };
     match error.status() {
-        Some(401 | 403) => account::logged_out(model, fx),
+        Some(401) => account::cut_off(model, fx),
+        Some(403) => account::logged_out(model, fx),
         Some(429 | 503) => {
             model.miss(model.texts.call(error));
             connect(model, Wait::Later(failed - 1), failed, fx);

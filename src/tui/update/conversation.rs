@@ -113,7 +113,7 @@ pub(super) fn loaded(
         Err(error) if error.status() == Some(404) && first => sessions::gone(model, fx),
         Err(error) => {
             chat.reload_at = Some(model.now.plus(RELOAD));
-            account::call_failed(model, &error, fx);
+            account::call_failed(model, &error, Effect::LoadSteps(session_id), fx);
         }
     }
 }

@@ -9,7 +9,7 @@ use super::super::link::Asked;
 use super::super::model::Model;
 use super::super::msg::Effect;
 use super::super::transcript::Rest;
-use super::{connection, conversation, sessions};
+use super::{account, connection, conversation, sessions};
 use crate::domain::StepId;
 use crate::domain::step::StepStatus;
 use crate::wire::ws::{
@@ -194,6 +194,10 @@ fn over(model: &mut Model, rest: Rest, fx: &mut Vec<Effect>) {
 
 /// Something that was asked is not done.
 fn refused(model: &mut Model, error: &ErrorFrame, fx: &mut Vec<Effect>) {
+    // Words are never refused so: this is about the token that the socket was to go on with.
+    if error.code == "unauthorized" {
+        return account::cut_off(model, fx);
+    }
     let said = model
         .texts
         .error(&error.code, error.field.as_deref(), &error.message);

@@ -34,6 +34,7 @@ pub(super) fn update(model: &mut Model, msg: Msg) -> Vec<Effect> {
     match msg {
         Msg::Clock(now) => {
             model.at(now);
+            account::look_after(model, fx);
             connection::look_after(model, fx);
         }
         Msg::Resize(width, height) => model.size = (width, height),
@@ -46,6 +47,7 @@ pub(super) fn update(model: &mut Model, msg: Msg) -> Vec<Effect> {
         },
         Msg::Named { words, message_id } => conversation::say(model, words, message_id, fx),
         Msg::LoggedIn(result) => account::answered(model, result, fx),
+        Msg::Renewed(result) => account::renewed(model, result, fx),
         Msg::Sessions(result) => sessions::listed(model, result, fx),
         Msg::Steps(session_id, result) => conversation::loaded(model, session_id, result, fx),
         Msg::Ended(session_id, result) => sessions::ended(model, session_id, result, fx),

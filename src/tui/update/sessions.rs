@@ -66,7 +66,11 @@ pub(super) fn listed(
             model.list.selected = place(chosen).map_or(0, |at| at + 1);
             model.list.sessions = Some(sessions);
         }
-        Err(error) => account::call_failed(model, &error, fx),
+        Err(error) => {
+            let Some(login) = &model.login else { return };
+            let redo = Effect::ListSessions(login.user_id);
+            account::call_failed(model, &error, redo, fx);
+        }
     }
 }
 
@@ -183,7 +187,9 @@ pub(super) fn ended(
 ) {
     match result {
         Ok(_) => has_ended(model, session_id, fx),
-        Err(error) => account::call_failed(model, &error, fx),
+        Err(error) => {
+            account::call_failed(model, &error, Effect::EndSession(session_id), fx);
+        }
     }
 }
 

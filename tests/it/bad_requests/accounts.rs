@@ -3,6 +3,7 @@
 use super::{CANARY, assert_problem};
 use crate::raw::Ask;
 use crate::support::{PASSWORD, Server};
+use deepme::domain::user::UserFilter;
 use serde_json::json;
 
 fn register(name: &str, email: &str, password: &str) -> Ask {
@@ -66,7 +67,15 @@ async fn registering_with_what_is_no_account() {
         assert!(!made.text().contains("password"));
         assert_eq!(log_in(&email, password).send(&server).await.status, 200);
     }
-    assert_eq!(server.app.users(None, 100).await.unwrap().len(), 2);
+    assert_eq!(
+        server
+            .app
+            .users(UserFilter::default(), None, 100)
+            .await
+            .unwrap()
+            .len(),
+        2
+    );
 }
 
 #[tokio::test]
@@ -92,7 +101,15 @@ async fn an_address_has_one_account_however_it_is_written() {
     assert_eq!(composed.send(&server).await.status, 201);
     let decomposed = register("a", "cafe\u{301}@example.com", PASSWORD);
     assert_eq!(decomposed.send(&server).await.status, 409);
-    assert_eq!(server.app.users(None, 100).await.unwrap().len(), 2);
+    assert_eq!(
+        server
+            .app
+            .users(UserFilter::default(), None, 100)
+            .await
+            .unwrap()
+            .len(),
+        2
+    );
 }
 
 #[tokio::test]

@@ -3,6 +3,7 @@
 use super::{CANARY, assert_problem};
 use crate::raw::{Ask, read_answer};
 use crate::support::{PATIENCE, Server};
+use deepme::domain::user::UserFilter;
 use deepme::llm::scripted::answer;
 use serde_json::json;
 use tokio::io::AsyncWriteExt as _;
@@ -226,7 +227,14 @@ async fn a_body_that_is_not_json() {
     stream.shutdown().await.unwrap();
     let answer = tokio::time::timeout(PATIENCE, read_answer(&mut stream, "POST"));
     assert_eq!(answer.await.expect("an answer").problem().status, 400);
-    assert!(server.app.users(None, 100).await.unwrap().is_empty());
+    assert!(
+        server
+            .app
+            .users(UserFilter::default(), None, 100)
+            .await
+            .unwrap()
+            .is_empty()
+    );
 }
 
 /// A client that sends a mebibyte before it listens must still learn why it was refused: a close

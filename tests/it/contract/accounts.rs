@@ -1,7 +1,7 @@
 //! Accounts: one an address, found as they were made.
 
 use super::{Backend, at, person, user};
-use deepme::domain::user::Email;
+use deepme::domain::user::{Email, Role, UserFilter};
 use deepme::domain::{ErrorCode, Timestamp, UserId};
 use deepme::store::SCHEMA_VERSION;
 use futures_util::future::join_all;
@@ -33,6 +33,7 @@ pub async fn an_account_is_found_as_it_was_made(backend: &dyn Backend) {
     let store = backend.open().await;
     let mut made = user(1);
     made.token_epoch = 3;
+    made.role = Role::Admin;
     made.disabled_at = Some(Timestamp::from_micros(-1));
     store.add_user(made.clone(), "hash".into()).await.unwrap();
     assert_eq!(store.user(made.user_id).await.unwrap(), Some(made.clone()));
@@ -76,7 +77,14 @@ pub async fn twenty_racers_for_an_address_make_one_account(backend: &dyn Backend
     for refusal in refused {
         assert_eq!(refusal.unwrap_err().code(), ErrorCode::EmailTaken);
     }
-    assert_eq!(store.users(None, 100).await.unwrap().len(), 1);
+    assert_eq!(
+        store
+            .users(UserFilter::default(), None, 100)
+            .await
+            .unwrap()
+            .len(),
+        1
+    );
 }
 
 pub async fn accounts_are_listed_newest_first_by_pages(backend: &dyn Backend) {
@@ -91,14 +99,17 @@ pub async fn accounts_are_listed_newest_first_by_pages(backend: &dyn Backend) {
         }
         store.add_user(user, "h".into()).await.unwrap();
     }
-    let all = store.users(None, 100).await.unwrap();
+    let all = store.users(UserFilter::default(), None, 100).await.unwrap();
     let ids: Vec<u128> = all.iter().map(|user| user.user_id.0.as_u128()).collect();
     assert_eq!(ids, [7, 4, 3, 2, 1, 6, 5]);
     for size in 1..=8 {
         let mut pages = Vec::new();
         let mut before = None;
         loop {
-            let page = store.users(before, size).await.unwrap();
+            let page = store
+                .users(UserFilter::default(), before, size)
+                .await
+                .unwrap();
             assert!(page.len() <= size as usize);
             let Some(last) = page.last() else { break };
             before = Some((last.created_at, last.user_id));
@@ -106,14 +117,22 @@ pub async fn accounts_are_listed_newest_first_by_pages(backend: &dyn Backend) {
         }
         assert_eq!(pages, all, "pages of {size}");
     }
-    assert_eq!(store.users(None, 0).await.unwrap(), []);
+    assert_eq!(
+        store.users(UserFilter::default(), None, 0).await.unwrap(),
+        []
+    );
 }
 
 pub async fn a_password_is_replaced_only_by_who_knows_the_old_hash(backend: &dyn Backend) {
     let store = backend.open().await;
     let (me, you) = (person(&*store, 1).await, person(&*store, 2).await);
     let change = |user_id, old: &str, new: &str| {
-        store.change_password(user_id, old.to_owned(), new.to_owned())
+        store.change_password(super::logins::change(
+            user_id,
+            old,
+            new,
+            Uuid::new_v4().as_u128(),
+        ))
     };
     assert_eq!(change(me, "hash 2", "new").await.unwrap(), None);
     assert_eq!(change(me, "", "new").await.unwrap(), None);
@@ -132,7 +151,10 @@ pub async fn a_password_is_replaced_only_by_who_knows_the_old_hash(backend: &dyn
 pub async fn of_twenty_password_changes_one_counts(backend: &dyn Backend) {
     let store = backend.open().await;
     let me = person(&*store, 1).await;
-    let changing = (0..20).map(|n| store.change_password(me, "hash 1".into(), format!("new {n}")));
+    let changing = (0..20u128).map(|n| {
+        let new = format!("new {n}");
+        store.change_password(super::logins::change(me, "hash 1", &new, n))
+    });
     let epochs = join_all(changing).await;
     let won: Vec<(usize, i64)> = epochs
         .into_iter()

@@ -2,6 +2,7 @@
 
 use super::{Place, copied, lived_in};
 use crate::contract::person;
+use deepme::domain::user::UserFilter;
 use deepme::domain::{Error, ErrorCode, Result};
 use deepme::store::copy::tables::{TABLES, Table};
 use deepme::store::copy::{Copied, Failure, Left, Progress, Row, Source, copy};
@@ -73,7 +74,11 @@ async fn the_source_is_read_as_it_was_at_one_moment() {
         let users = report.iter().find(|c| c.table == "users").unwrap();
         assert_eq!(users.rows, 1);
         assert_eq!(
-            store.users(None, 9).await.unwrap().len(),
+            store
+                .users(UserFilter::default(), None, 9)
+                .await
+                .unwrap()
+                .len(),
             3,
             "they were written"
         );

@@ -31,8 +31,8 @@ impl Forge {
     fn claims(person: &Person) -> Value {
         let now = START.as_seconds();
         json!({
-            "iss": "deepme", "aud": "deepme", "sub": person.user_id, "iat": now, "nbf": now,
-            "exp": now + 600, "epoch": 0,
+            "iss": "deepme", "aud": "deepme", "sub": person.user_id, "sid": login_of(&person.token),
+            "iat": now, "nbf": now, "exp": now + 600, "epoch": 0,
         })
     }
 
@@ -105,6 +105,9 @@ impl Forge {
             ("iss", json!("other")),
             ("sub", json!("jiwoo")),
             ("sub", json!("00000000-0000-0000-0000-000000000000")),
+            ("sid", json!("00000000-0000-0000-0000-000000000000")),
+            ("sid", json!("jiwoo")),
+            ("sid", Value::Null),
             ("exp", json!(now - 11)),
             ("exp", Value::Null),
             ("nbf", json!(now + 11)),
@@ -123,12 +126,32 @@ impl Forge {
     }
 }
 
+/// The login that a token hangs on.
+pub fn login_of(token: &str) -> Value {
+    let claims: Value =
+        serde_json::from_slice(&unbase64url(token.split('.').nth(1).unwrap())).unwrap();
+    claims["sid"].clone()
+}
+
 fn part(value: &Value) -> String {
     base64url(value.to_string().as_bytes())
 }
 
+const ALPHABET: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+
+fn unbase64url(text: &str) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    for chunk in text.as_bytes().chunks(4) {
+        let digits = chunk
+            .iter()
+            .map(|c| ALPHABET.iter().position(|a| a == c).unwrap());
+        let bits = digits.fold(0, |n, digit| n << 6 | digit) << (6 * (4 - chunk.len()));
+        bytes.extend((0..chunk.len() - 1).map(|i| (bits >> (16 - 8 * i)).to_le_bytes()[0]));
+    }
+    bytes
+}
+
 fn base64url(bytes: &[u8]) -> String {
-    const ALPHABET: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
     let mut text = String::new();
     for chunk in bytes.chunks(3) {
         let bits = chunk

@@ -22,6 +22,8 @@ struct Door {
     path: &'static str,
     body: Option<fn(&Owner) -> Value>,
     who: Who,
+    /// Whether who gets in is out afterwards.
+    ends: bool,
 }
 
 enum Who {
@@ -37,6 +39,7 @@ const fn open(method: &'static str, path: &'static str, status: u16) -> Door {
         path,
         body: None,
         who: Who::Everybody(status),
+        ends: false,
     }
 }
 
@@ -46,12 +49,19 @@ const fn known(method: &'static str, path: &'static str, stranger: u16, owner: u
         path,
         body: None,
         who: Who::Known { stranger, owner },
+        ends: false,
     }
 }
 
 impl Door {
     const fn with(mut self, body: fn(&Owner) -> Value) -> Self {
         self.body = Some(body);
+        self
+    }
+
+    /// By a login of one's own.
+    const fn ends(mut self) -> Self {
+        self.ends = true;
         self
     }
 
@@ -84,6 +94,7 @@ fn doors() -> Vec<Door> {
         ),
         open("POST", "/login", 200)
             .with(|owner| json!({"email": owner.person.email, "password": PASSWORD})),
+        open("POST", "/refresh", 401).with(|_| json!({"refresh_token": "dmr_00"})),
         // A valid caller gets as far as the new password, which is too short.
         known("POST", "/change-password", 422, 422)
             .with(|_| json!({"current_password": PASSWORD, "new_password": "short"})),
@@ -104,6 +115,8 @@ fn doors() -> Vec<Door> {
         known("GET", "/ws/emotion?user_id={user_id}", 403, 101),
         // An old app gets a session of its own instead.
         known("GET", "/ws/emotion?session_id={session_id}", 101, 101),
+        known("POST", "/logout", 204, 204).ends(),
+        known("POST", "/logout-all", 204, 204).ends(),
     ]
 }
 
@@ -169,7 +182,17 @@ async fn every_door_by_every_caller() {
                     ask.path.push_str(&in_url);
                     refused(&door, &ask, &server, "a token in the URL").await;
                 }
-                let answer = ask.clone().bearer(&stranger.token).send(&server).await;
+                // What ends a login is asked by another one.
+                let again = async |person: &Person| {
+                    let login = server.stranger().login(&person.email, PASSWORD).await;
+                    login.unwrap().access_token.0
+                };
+                let token = if door.ends {
+                    again(&stranger).await
+                } else {
+                    stranger.token.clone()
+                };
+                let answer = ask.clone().bearer(&token).send(&server).await;
                 assert_eq!(
                     answer.status,
                     theirs,
@@ -182,7 +205,11 @@ async fn every_door_by_every_caller() {
                     "{what}"
                 );
                 // The forge itself works, or its failures prove nothing.
-                let token = forge.good(&owner.person);
+                let token = if door.ends {
+                    again(&owner.person).await
+                } else {
+                    forge.good(&owner.person)
+                };
                 let answer = ask.clone().bearer(&token).send(&server).await;
                 assert_eq!(answer.status, own, "{what} by the owner: {}", answer.text());
             }
@@ -190,7 +217,9 @@ async fn every_door_by_every_caller() {
     }
     // The words of strangers and forgers were heard by nobody.
     assert_eq!(server.model.asked().len(), 2);
-    let steps = owner.person.client.steps(owner.session).await.unwrap();
+    let login = server.stranger().login(&owner.person.email, PASSWORD).await;
+    let owner_again = server.stranger().with_token(&login.unwrap().access_token.0);
+    let steps = owner_again.unwrap().steps(owner.session).await.unwrap();
     assert_eq!(steps.len(), 2);
 }
 

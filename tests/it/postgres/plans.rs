@@ -4,6 +4,7 @@ use super::Onlooker;
 use crate::cluster::cluster;
 use crate::contract::{at, finished, message, settings, words};
 use crate::support::START;
+use deepme::domain::user::UserFilter;
 use deepme::domain::{SessionId, StepId, UserId};
 use deepme::store::Store as _;
 use deepme::store::postgres::{Connector, PostgresStore};
@@ -67,10 +68,17 @@ async fn no_statement_reads_a_whole_table() {
             SessionId(Uuid::from_u128(n)),
         );
         let step_id = StepId(Uuid::from_u128(4950 + n));
-        let page = store.users(None, 20).await.unwrap();
+        let page = store.users(UserFilter::default(), None, 20).await.unwrap();
         let last = page.last().unwrap();
         let last = Some((last.created_at, last.user_id));
-        assert_eq!(store.users(last, 20).await.unwrap().len(), 20);
+        assert_eq!(
+            store
+                .users(UserFilter::default(), last, 20)
+                .await
+                .unwrap()
+                .len(),
+            20
+        );
         let page = store.sessions(user_id, None, Some(20)).await.unwrap();
         let last = page.last().unwrap();
         let last = Some((last.started_at, last.session_id));

@@ -4,15 +4,16 @@ use super::{Onlooker, store};
 use crate::cluster::cluster;
 use crate::contract::{at, settings, talk, turn};
 use crate::support::postgres;
-use deepme::domain::ErrorCode;
 use deepme::domain::prompt::{Language, PromptName};
 use deepme::domain::time::ManualClock;
-use deepme::store::Store as _;
+use deepme::domain::{ErrorCode, UserId};
 use deepme::store::postgres::{Connector, PostgresStore};
 use deepme::store::sqlite::SqliteStore;
+use deepme::store::{Accounts as _, Store as _};
 use rusqlite::Connection;
 use std::collections::BTreeSet;
 use tokio_postgres::error::SqlState;
+use uuid::Uuid;
 
 /// A column, an index or a reference a line.
 type Lines = BTreeSet<String>;
@@ -162,14 +163,20 @@ async fn with_a_person_goes_everything_of_theirs() {
         .unwrap();
     let left = async || {
         let mut left = Vec::new();
-        for table in ["users", "sessions", "steps", "prompts"] {
+        for table in ["users", "sessions", "steps", "prompts", "logins"] {
             left.push(onlooker.count(&format!("FROM {table}")).await);
         }
         left
     };
-    assert_eq!(left().await, [1, 1, 1, 2]);
+    let login = crate::contract::logins::login(UserId(Uuid::from_u128(1)), 1);
+    assert!(store.add_login(login).await.unwrap());
+    assert_eq!(left().await, [1, 1, 1, 2, 1]);
     onlooker.0.execute("DELETE FROM users", &[]).await.unwrap();
-    assert_eq!(left().await, [0, 0, 0, 1], "the server's own prompt stays");
+    assert_eq!(
+        left().await,
+        [0, 0, 0, 1, 0],
+        "the server's own prompt stays"
+    );
 }
 
 /// The invariants of the store hold in the database itself, whoever writes to it.

@@ -9,7 +9,7 @@ use deepme::domain::prompt::{Language, PromptName};
 use deepme::domain::step::StepStatus;
 use deepme::domain::{ErrorCode, SessionId, UserId};
 use deepme::store::postgres::{Connector, PostgresStore};
-use deepme::store::{Begun, Store as _};
+use deepme::store::{Accounts as _, Begun, Store as _};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -274,7 +274,8 @@ async fn what_must_not_be_done_twice_is_not_tried_again() {
 
     let user_id: UserId = person(&store, 1).await;
     let change = async |old: &str, new: &str| {
-        let outcome = store.change_password(user_id, old.into(), new.into());
+        let n = uuid::Uuid::new_v4().as_u128();
+        let outcome = store.change_password(crate::contract::logins::change(user_id, old, new, n));
         outcome.await
     };
     assert_eq!(change("hash 1", "two").await.unwrap(), Some(1));

@@ -6,6 +6,7 @@
 mod connection;
 mod moving;
 mod network;
+mod peer;
 mod renewal;
 mod screens;
 mod talking;

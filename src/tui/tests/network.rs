@@ -5,29 +5,10 @@
 //! end the screen has every step once, in order, with the server's words and the server's answer.
 
 use super::super::link::Link;
+use super::peer::{Conn, Turn, accepted_frame, end_frame, go_on};
 use super::*;
 use proptest::prelude::*;
 use std::collections::VecDeque;
-
-/// A turn on the server.
-struct Turn {
-    message_id: Option<String>,
-    words: String,
-    text: Vec<char>,
-    /// How much of it a crash leaves.
-    stored: usize,
-    status: StepStatus,
-    /// Whether a crash took text from it that was told.
-    cut: bool,
-}
-
-/// A socket: what is on its way in both directions, and the server's place in a turn.
-struct Conn {
-    to_client: VecDeque<ServerFrame>,
-    to_server: VecDeque<ClientFrame>,
-    cursor: Option<(usize, usize)>,
-    news: VecDeque<usize>,
-}
 
 struct Net {
     world: World,
@@ -417,50 +398,6 @@ impl Net {
         }
         panic!("never at rest: {:?}", self.world.model);
     }
-}
-
-fn accepted_frame(n: usize, turn: &Turn) -> ServerFrame {
-    accepted(n as u128 + 1, turn.message_id.as_deref(), &turn.words)
-}
-
-fn end_frame(n: usize, turn: &Turn) -> ServerFrame {
-    if turn.status == StepStatus::Failed {
-        return failed(n as u128 + 1);
-    }
-    match done(n as u128 + 1, turn.status) {
-        ServerFrame::Done(done) => ServerFrame::Done(Done {
-            message_id: turn.message_id.clone(),
-            ..done
-        }),
-        other => other,
-    }
-}
-
-/// Goes on with a turn after so many code points, as the server does.
-fn go_on(conn: &mut Conn, n: usize, turn: &Turn, received: u64) {
-    let after = usize::try_from(received).unwrap();
-    let from = if after <= turn.text.len() { after } else { 0 };
-    let frame = resumed(n as u128 + 1, from as u64, turn.status);
-    if turn.status == StepStatus::Pending {
-        conn.cursor = Some((n, from));
-        conn.to_client.push_back(frame);
-        return;
-    }
-    if conn.cursor.is_some_and(|(followed, _)| followed != n) {
-        let error = ErrorFrame {
-            retry_after: Some(1),
-            ..error("turn_in_progress", None)
-        };
-        conn.to_client.push_back(ServerFrame::Error { error });
-        return;
-    }
-    conn.cursor = None;
-    conn.to_client.push_back(frame);
-    if from < turn.text.len() {
-        conn.to_client
-            .push_back(token(&turn.text[from..].iter().collect::<String>()));
-    }
-    conn.to_client.push_back(end_frame(n, turn));
 }
 
 proptest! {

@@ -277,32 +277,6 @@ fn a_file_that_is_served_is_neither_copied_nor_filled_nor_migrated() {
     assert_eq!(server.stop().code, 0);
 }
 
-/// A server that runs may be older than a command beside it.
-#[test]
-fn a_command_beside_a_server_does_not_migrate() {
-    let machine = Machine::new();
-    machine.add_user("jiwoo");
-    let database = Connection::open(machine.path("data/deepme.db")).unwrap();
-    database
-        .execute_batch(
-            "DROP TABLE logins; DROP TABLE tickets; DROP TABLE recoveries; DROP TABLE invites;
-             DROP TABLE revocations; ALTER TABLE users DROP COLUMN role;
-             ALTER TABLE sessions DROP COLUMN summary_until;
-             ALTER TABLE sessions DROP COLUMN summary;
-             ALTER TABLE steps DROP COLUMN input_tokens;
-             DROP TABLE usage; DROP TABLE keyring; DROP TABLE meta; PRAGMA user_version = 1",
-        )
-        .unwrap();
-    for args in ["user list", "prompt list"] {
-        let args: Vec<&str> = args.split(' ').collect();
-        machine.run(&args, "").failed(2, "run deepme migrate up");
-    }
-    let up = machine.run(&["migrate", "up"], "").ok();
-    let newest = deepme::store::SCHEMA_VERSION;
-    assert_eq!(up.out, format!("schema 1 -> {newest}\n"));
-    machine.run(&["user", "list"], "").ok();
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_password_may_stand_in_a_file() {
     let machine = Machine::new();

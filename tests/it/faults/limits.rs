@@ -64,17 +64,21 @@ async fn fault_22_idle_sockets_cost_little() {
     while idle.len() < 200 {
         idle.push(on(&jiwoo, None).await);
     }
-    let before = resident(&server);
-    while idle.len() < 200 + sockets {
-        idle.push(on(&jiwoo, None).await);
+    // What the server takes once, whenever it is, is in one of the parts only.
+    let mut parts = Vec::new();
+    for _ in 0..5 {
+        let before = resident(&server);
+        for _ in 0..sockets / 5 {
+            idle.push(on(&jiwoo, None).await);
+        }
+        let more = resident(&server).saturating_sub(before);
+        parts.push(more as f64 / (sockets / 5) as f64);
     }
-    let after = resident(&server);
-    let each = after.saturating_sub(before) / sockets as u64;
-    measured(&format!(
-        "{sockets} idle sockets more: {before} -> {after} kB, {each} kB each"
-    ));
+    measured(&format!("{sockets} idle sockets more: {parts:.1?} kB each"));
+    parts.sort_by(f64::total_cmp);
+    let each = parts[2];
     // 150 MiB for ten thousand.
-    assert!(each < 15, "{each}");
+    assert!(each < 15.0, "{each}");
 }
 
 /// What a peer sends before it falls silent, and then a byte now and again.

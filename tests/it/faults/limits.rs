@@ -51,7 +51,7 @@ async fn fault_22_without_descriptors_accepting_pauses_and_recovers() {
 /// 500 here; `DEEPME_TEST_IDLE=10000` for as many as the table says, where `ulimit -n` allows it.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn fault_22_idle_sockets_cost_little() {
-    let sockets = std::env::var("DEEPME_TEST_IDLE").map_or(500, |n| n.parse().unwrap());
+    let sockets: u32 = std::env::var("DEEPME_TEST_IDLE").map_or(500, |n| n.parse().unwrap());
     let machine = Machine::new();
     let server = machine.serve(&[], &[("DEEPME_LIMITS__SOCKETS_A_USER", "0")]);
     let jiwoo = person_at(server.address, "jiwoo").await;
@@ -72,7 +72,7 @@ async fn fault_22_idle_sockets_cost_little() {
             idle.push(on(&jiwoo, None).await);
         }
         let more = resident(&server).saturating_sub(before);
-        parts.push(more as f64 / (sockets / 5) as f64);
+        parts.push(f64::from(u32::try_from(more).unwrap()) / f64::from(sockets / 5));
     }
     measured(&format!("{sockets} idle sockets more: {parts:.1?} kB each"));
     parts.sort_by(f64::total_cmp);

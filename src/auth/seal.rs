@@ -11,7 +11,9 @@
 
 use super::keys::{Key, Keys};
 use crate::domain::keyring::WrappedKey;
-use crate::domain::{Error, ErrorCode, Random, Result, SessionId, StepId, Timestamp, UserId};
+use crate::domain::{
+    AccessId, Error, ErrorCode, Random, Result, SessionId, StepId, Timestamp, UserId,
+};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use chacha20poly1305::aead::{Aead as _, KeyInit as _, Payload};
@@ -41,6 +43,8 @@ pub enum Place {
     Label(SessionId, &'static str),
     /// A version of the person's own prompt, by the time at which it was saved.
     Prompt(Timestamp),
+    /// Why somebody read what the person said.
+    Reason(AccessId),
 }
 
 impl Place {
@@ -69,6 +73,10 @@ impl Place {
             Self::Prompt(at) => {
                 data.push(5);
                 data.extend_from_slice(&at.as_micros().to_be_bytes());
+            }
+            Self::Reason(access) => {
+                data.push(6);
+                data.extend_from_slice(access.0.as_bytes());
             }
         }
         data

@@ -17,6 +17,7 @@ mod migrate;
 mod once;
 mod prompt;
 mod reload;
+mod rights;
 mod safety;
 mod sealing;
 mod serve;
@@ -63,6 +64,9 @@ enum Command {
     /// Look after accounts.
     #[command(after_help = user::HELP)]
     User(user::User),
+    /// See when an account talked, and what was said, for a reason that the person can see.
+    #[command(after_help = rights::HELP)]
+    Session(rights::Session),
     /// Look after the prompts that the model is given.
     #[command(after_help = prompt::HELP)]
     Prompt(prompt::Prompt),
@@ -161,6 +165,7 @@ pub fn main() -> ExitCode {
             .unwrap_or_default();
         let _ = writeln!(io::stderr(), "deepme: a defect at {place}");
     }));
+    no_core_dumps();
     let cli = Cli::parse();
     let Err(error) = run(cli) else {
         return ExitCode::SUCCESS;
@@ -172,12 +177,26 @@ pub fn main() -> ExitCode {
     ExitCode::from(code)
 }
 
+/// What is in memory, people's words and the keys to them, is written to no file when the process dies, and read
+/// by no other process of the same account.
+fn no_core_dumps() {
+    use rustix::process::{DumpableBehavior, Resource, Rlimit, set_dumpable_behavior, setrlimit};
+    let nothing = Rlimit {
+        current: Some(0),
+        maximum: Some(0),
+    };
+    // Where the system does not know of it there is nothing to forbid.
+    let _ = setrlimit(Resource::Core, nothing);
+    let _ = set_dumpable_behavior(DumpableBehavior::NotDumpable);
+}
+
 fn run(cli: Cli) -> Result {
     let global = cli.global;
     match cli.command {
         Command::Serve(command) => serve::run(&global, command),
         Command::Chat(command) => chat::run(&global, command),
         Command::User(command) => user::run(&global, command),
+        Command::Session(command) => rights::run(&global, command),
         Command::Prompt(command) => prompt::run(&global, command),
         Command::Safety(command) => safety::run(&global, &command),
         Command::Keys(command) => keys::run(&global, &command),

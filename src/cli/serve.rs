@@ -96,6 +96,17 @@ impl Server {
     /// Opens everything and binds the port.
     pub(super) async fn start(config: Config) -> Result<Self> {
         let listen = config.server.listen;
+        if !listen.ip().to_canonical().is_loopback() && !config.server.behind_tls {
+            return Err(Error::new(
+                ErrorCode::Config,
+                format!(
+                    "{listen} can be reached from other machines, and what people say would travel there in the clear: \
+                     listen on 127.0.0.1 behind a proxy that ends TLS, or set server.behind_tls = true \
+                     if one does that on another machine"
+                ),
+            )
+            .into());
+        }
         // Bound first: a port in use must not cost a migration.
         let listener = bind(listen).await?;
         let address = listener.local_addr()?;

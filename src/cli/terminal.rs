@@ -61,6 +61,18 @@ pub(super) fn yes(question: &str) -> Result<bool> {
     Ok(answer.is_empty() || ["y", "yes", "예", "네", "ㅇ"].contains(&answer.as_str()))
 }
 
+/// Asks a question that only a written yes answers with yes. Without a terminal the answer is no.
+pub(super) fn sure(question: &str) -> Result<bool> {
+    if !io::stdin().is_terminal() || !io::stderr().is_terminal() {
+        return Ok(false);
+    }
+    write!(io::stderr(), "{question} [yes/no] ")?;
+    io::stderr().flush()?;
+    let mut answer = String::new();
+    io::stdin().lock().read_line(&mut answer)?;
+    Ok(["yes", "예", "네"].contains(&answer.trim().to_lowercase().as_str()))
+}
+
 /// Shows how far something is, on a terminal only.
 pub(super) fn bar(what: &'static str) -> ProgressBar {
     let bar = if io::stderr().is_terminal() {

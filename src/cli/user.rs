@@ -1,5 +1,6 @@
 //! `deepme user`.
 
+use super::rights;
 use super::terminal::PasswordFrom;
 use super::{Global, Result, say, say_json, wiring};
 use crate::domain::user;
@@ -9,7 +10,9 @@ pub(super) const HELP: &str = "Examples:
   deepme user add --name 지우 --email jiwoo@example.com
   deepme user add --name 지우 --email jiwoo@example.com --password-file secret.txt
   deepme user list --json
-  deepme user show jiwoo@example.com";
+  deepme user show jiwoo@example.com
+  deepme user export jiwoo@example.com --reason 'asked for by mail, ticket 12' --output jiwoo.json
+  deepme user delete jiwoo@example.com";
 
 /// Options of `user`.
 #[derive(Debug, Args)]
@@ -51,6 +54,10 @@ enum Action {
         #[arg(long)]
         json: bool,
     },
+    /// Write everything that is stored of a person, for them to take along.
+    Export(rights::Export),
+    /// Erase an account with everything that is its person's. There is no way back.
+    Delete(rights::Delete),
 }
 
 pub(super) fn run(global: &Global, command: User) -> Result {
@@ -58,6 +65,8 @@ pub(super) fn run(global: &Global, command: User) -> Result {
     wiring::block_on(async move {
         let app = wiring::admin_app(config).await?;
         match command.action {
+            Action::Export(command) => rights::export(&app, command).await,
+            Action::Delete(command) => rights::delete(&app, command).await,
             Action::Add {
                 name,
                 email,

@@ -13,6 +13,7 @@ use crate::wire::rest::{
     LoginBody, LoginRequest, Problem, PromptBody, RefreshRequest, RegisterRequest, Secret,
     SessionBody, StepBody, UsageBody, UserBody,
 };
+use crate::wire::rights::{AccessBody, ExportBody, ReceiptBody};
 use reqwest::header::{AUTHORIZATION, HeaderValue};
 use reqwest::{Method, StatusCode, Url};
 use serde::Serialize;
@@ -230,6 +231,21 @@ impl Client {
     /// `GET /me`
     pub async fn me(&self) -> Result<UserBody> {
         self.get("/me").await
+    }
+
+    /// `DELETE /me`
+    pub async fn erase(&self) -> Result<ReceiptBody> {
+        self.call(Method::DELETE, "/me", None::<&()>).await
+    }
+
+    /// `GET /me/export`
+    pub async fn export(&self) -> Result<ExportBody> {
+        self.get("/me/export").await
+    }
+
+    /// `GET /me/access-log`, newest first.
+    pub async fn accesses(&self) -> Result<Vec<AccessBody>> {
+        self.get("/me/access-log").await
     }
 
     /// `GET /me/usage`

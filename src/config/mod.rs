@@ -15,7 +15,7 @@ pub use network::Network;
 pub use reload::Reload;
 pub use sections::{
     Auth, ClientPrompts, Database, Limits, Llm, Log, LogFormat, Metrics, Model, PromptLanguage,
-    Prompts, Safety, Secret, Server,
+    Prompts, Retention, Safety, Secret, Server,
 };
 
 use crate::domain::{Error, ErrorCode, Result};
@@ -42,6 +42,8 @@ pub struct Config {
     pub prompts: Prompts,
     /// Sizes and rates.
     pub limits: Limits,
+    /// How long things are kept.
+    pub retention: Retention,
     /// Help for people in danger.
     pub safety: Safety,
     /// What is logged.

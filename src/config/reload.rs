@@ -33,6 +33,7 @@ impl Config {
     fn take_over(&mut self, new: &Self) {
         self.prompts.clone_from(&new.prompts);
         self.safety.clone_from(&new.safety);
+        self.retention.clone_from(&new.retention);
         self.log.level.clone_from(&new.log.level);
         let started = (self.limits.connections, self.limits.turns);
         self.limits.clone_from(&new.limits);

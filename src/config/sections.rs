@@ -21,6 +21,8 @@ pub struct Server {
     pub request_seconds: u64,
     /// Seconds that a socket may refuse to take what is written before it is closed with 1013.
     pub slow_client_seconds: u64,
+    /// Whether a proxy in front ends TLS. Without it only this machine may reach `listen`.
+    pub behind_tls: bool,
     /// Addresses or networks (CIDR) of the proxies in front, whose `X-Forwarded-For` is believed.
     pub trusted_proxies: Vec<Network>,
 }
@@ -33,6 +35,7 @@ impl Default for Server {
             drain_seconds: 30,
             request_seconds: 10,
             slow_client_seconds: 5,
+            behind_tls: false,
             trusted_proxies: Vec::new(),
         }
     }
@@ -270,6 +273,19 @@ impl Default for Limits {
             tokens_a_day: 3_000_000,
         }
     }
+}
+
+/// `[retention]`
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Retention {
+    /// Days after its last message for which what was said in a session is kept; 0 for ever. Then the session
+    /// is ended, and its steps and its summary are deleted.
+    pub text_days: u32,
+    /// Days after its last message for which a session is kept at all, with its labels; 0 for ever.
+    pub cards_days: u32,
+    /// Days for which it is kept who read a person's words; 0 as long as the account.
+    pub audit_days: u32,
 }
 
 /// `[safety]`

@@ -60,6 +60,10 @@ id!(
     SessionId
 );
 id!(
+    /// Names an [`Access`](super::rights::Access).
+    AccessId
+);
+id!(
     /// Names an [`EmotionStep`](super::step::EmotionStep), and the turn that makes it.
     StepId
 );

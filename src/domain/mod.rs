@@ -12,6 +12,7 @@ pub mod login;
 pub mod meter;
 pub mod news;
 pub mod prompt;
+pub mod rights;
 pub mod safety;
 pub mod session;
 pub mod step;
@@ -22,5 +23,5 @@ pub mod usage;
 pub mod user;
 
 pub use error::{Error, ErrorCode, Result};
-pub use id::{LoginId, Random, SessionId, StepId, UserId};
+pub use id::{AccessId, LoginId, Random, SessionId, StepId, UserId};
 pub use time::{Clock, Timestamp};

@@ -54,6 +54,16 @@ impl Day {
         self.0
     }
 
+    /// The day of this number.
+    pub const fn from_number(number: i64) -> Self {
+        Self(number)
+    }
+
+    /// When the day begins.
+    pub const fn begin(self) -> Timestamp {
+        Timestamp::from_micros(self.0.saturating_mul(DAY))
+    }
+
     /// When the next day begins.
     pub const fn end(self) -> Timestamp {
         Timestamp::from_micros(self.0.saturating_add(1).saturating_mul(DAY))

@@ -17,6 +17,7 @@ mod metrics;
 mod page;
 mod problem;
 mod prompt;
+mod rights;
 mod socket;
 mod upgrade;
 
@@ -99,7 +100,9 @@ fn rest() -> OpenApiRouter<Surface> {
         .routes(routes!(account::log_out))
         .routes(routes!(account::log_out_everywhere))
         .routes(routes!(account::change_password))
-        .routes(routes!(account::me))
+        .routes(routes!(account::me, rights::erase))
+        .routes(routes!(rights::export))
+        .routes(routes!(rights::accesses))
         .routes(routes!(account::usage))
         .routes(routes!(prompt::get, prompt::put, prompt::delete))
         .routes(routes!(emotion::create_session))

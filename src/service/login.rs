@@ -368,7 +368,7 @@ impl App {
         if gone > 0 {
             tracing::debug!(rows = gone, "forgot what has had its time");
         }
-        Ok(())
+        self.forget_what_was_kept().await
     }
 }
 

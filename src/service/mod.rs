@@ -1,19 +1,23 @@
 //! Use-cases: what the surfaces can ask for.
 //!
 //! Owns [`App`], which ties the floors below together, and the rules that need more than one of
-//! them: accounts ([`account`]), their logins ([`login`]), sessions ([`session`]), prompts ([`prompt`]) and turns ([`turn`]).
+//! them: accounts ([`account`]), their logins ([`login`]), sessions ([`session`]), prompts ([`prompt`]), turns
+//! ([`turn`]) and what people can ask for who are kept ([`export`]).
 //! Called by the surfaces and the command line. Invariant: everything here takes an authenticated
 //! `UserId` where it acts for a person, and answers about somebody else's things as if they did
 //! not exist.
 
 pub mod account;
 mod elsewhere;
+pub mod export;
 mod hashing;
 pub mod live;
 pub mod login;
 pub mod meters;
 mod pace;
 pub mod prompt;
+mod retention;
+mod rights;
 pub mod session;
 pub mod settings;
 pub mod turn;
@@ -31,6 +35,7 @@ use crate::llm::ChatModel;
 use crate::llm::chain::Chain;
 use crate::safety::{Assessment, Gate, PackError};
 use crate::store::{Bulletin, Store};
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 use tokio::sync::{Semaphore, broadcast};
@@ -84,6 +89,9 @@ pub struct App {
     turn_places: Arc<Semaphore>,
     running: Arc<pace::RunningTurns>,
     folding: turn::folding::Folding,
+    exports: Arc<Semaphore>,
+    /// Whether something was deleted that may still be in files.
+    unscrubbed: AtomicBool,
     draining: CancellationToken,
     /// Ends the turns that are still running when the drain deadline has passed.
     cutting: CancellationToken,
@@ -110,6 +118,9 @@ impl App {
             turn_places: Arc::new(Semaphore::new(turns)),
             running: Arc::default(),
             folding: turn::folding::Folding::default(),
+            exports: Arc::new(Semaphore::new(export::AT_ONCE)),
+            // The process before may have been killed between the two.
+            unscrubbed: AtomicBool::new(true),
             keys,
             chain: Chain::new(
                 parts.models,

@@ -6,7 +6,7 @@
 
 use super::App;
 use super::pace::Pace;
-use crate::config::{Auth, Config, Limits, Llm, Prompts, Safety, Server};
+use crate::config::{Auth, Config, Limits, Llm, Prompts, Retention, Safety, Server};
 use std::sync::{Arc, PoisonError, RwLock};
 
 /// What holds from the start to the end.
@@ -26,6 +26,8 @@ pub struct Settings {
     pub prompts: Prompts,
     /// Help for people in danger.
     pub safety: Safety,
+    /// How long things are kept.
+    pub retention: Retention,
     /// Sizes and rates. Those of the whole server, `connections` and `turns`, never change.
     pub limits: Limits,
     /// How fast each person may speak.
@@ -41,6 +43,7 @@ pub(super) fn split(config: Config) -> (Fixed, Current) {
         pace: Arc::new(Pace::new(config.limits.messages_a_minute)),
         prompts: config.prompts,
         safety: config.safety,
+        retention: config.retention,
         limits: config.limits,
     };
     let fixed = Fixed {
@@ -76,6 +79,7 @@ impl App {
         let settings = Arc::new(Settings {
             prompts: config.prompts.clone(),
             safety: config.safety.clone(),
+            retention: config.retention.clone(),
             limits: config.limits.clone(),
             pace,
         });

@@ -126,9 +126,6 @@ pub trait Accounts: Send + Sync + 'static {
     /// Lets an account log in again; `false` when there is none.
     fn enable_user(&self, user_id: UserId) -> BoxFuture<'_, Result<bool>>;
 
-    /// Deletes an account with everything that is its person's; `false` when there is none.
-    fn delete_user(&self, user_id: UserId, at: Timestamp) -> BoxFuture<'_, Result<bool>>;
-
     /// Replaces the fingerprint of the servers' keys, if it still is the old one; `false` when it is not.
     fn replace_keys(&self, old: String, new: String) -> BoxFuture<'_, Result<bool>>;
 }

@@ -9,10 +9,12 @@
 mod accounts;
 pub mod copy;
 pub mod postgres;
+mod rights;
 pub mod sealing;
 pub mod sqlite;
 
 pub use accounts::{Accounts, PasswordChange, Rotate, Rotated};
+pub use rights::{Deleted, Rights};
 
 use crate::domain::keyring::WrappedKey;
 use crate::domain::meter::Load;
@@ -28,7 +30,7 @@ use futures_util::future::BoxFuture;
 use tokio::sync::broadcast;
 
 /// The schema version that this program works with.
-pub const SCHEMA_VERSION: i64 = 5;
+pub const SCHEMA_VERSION: i64 = 6;
 
 /// The first schema version in which words are sealed.
 const SEALED_SINCE: i64 = 5;
@@ -121,7 +123,7 @@ impl SchemaState {
 /// The documented contract of a database. Every method may also fail with `unavailable` when the
 /// database cannot be reached or does not answer in time, with `invalid_input` when a text holds the
 /// NUL character, which not every database can store, and with `internal` on a defect.
-pub trait Store: Accounts {
+pub trait Store: Accounts + Rights {
     /// Whether what works on the database inside this process still does, however the database is:
     /// `false` means that only another process can help. A database elsewhere that does not answer is
     /// no reason. Takes as long as an answer may take.

@@ -6,6 +6,7 @@ mod metrics;
 mod moving;
 mod postgres;
 mod prompts;
+mod rights;
 mod serving;
 mod supervised;
 

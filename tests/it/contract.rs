@@ -9,6 +9,7 @@ mod keyring;
 mod load;
 pub mod logins;
 mod prompts;
+pub mod rights;
 mod sessions;
 mod steps;
 mod turns;
@@ -188,6 +189,14 @@ macro_rules! every_case {
                 a_data_key_is_wrapped_again_only_by_who_knows_how_it_is,
                 data_keys_are_listed_by_person_besides_those_of_a_master,
                 the_master_of_the_first_who_claims_it_stands_until_it_is_replaced;
+            rights:
+                who_read_is_listed_newest_first_by_pages,
+                accesses_are_forgotten_by_their_time_a_little_at_a_time,
+                a_session_has_an_owner,
+                what_was_used_is_listed_by_day,
+                an_account_goes_whole_and_how_much_it_was_is_told,
+                words_are_forgotten_by_when_the_last_one_was_said,
+                sessions_are_forgotten_by_when_the_last_word_was_said;
             prompts:
                 versions_count_up_and_the_newest_counts,
                 racers_get_versions_of_their_own,

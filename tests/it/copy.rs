@@ -234,6 +234,8 @@ async fn lived_in(store: &dyn Store) -> UserId {
     }
     store.add_recovery(other, "c".into(), at(9)).await.unwrap();
     store.add_invite("i".into(), at(1), at(9)).await.unwrap();
+    let access = crate::contract::rights::access(user_id, 1, 9);
+    assert!(store.add_access(access).await.unwrap());
     user_id
 }
 
@@ -278,6 +280,7 @@ async fn a_lived_in_database_goes_everywhere_and_stays_the_same() {
         ("sessions", sessions),
         ("steps", steps),
         ("usage", 2),
+        ("accesses", 1),
         ("prompts", 4),
     ];
     assert_eq!(rows, wanted);

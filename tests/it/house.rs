@@ -342,6 +342,8 @@ const WITH_WORDS: &[&str] = &[
     "add_prompt",
     "prompt",
     "prompt_history",
+    "add_access",
+    "accesses",
 ];
 
 #[test]

@@ -32,7 +32,7 @@ const CANARIES: [&str; 6] = [
 ];
 
 /// Everything that is on the disk under a directory.
-fn bytes_under(directory: &Path) -> Vec<u8> {
+pub fn bytes_under(directory: &Path) -> Vec<u8> {
     let mut bytes = Vec::new();
     for entry in std::fs::read_dir(directory).unwrap() {
         let path = entry.unwrap().path();
@@ -69,7 +69,7 @@ async fn rows_of(url: &str) -> Vec<u8> {
     bytes
 }
 
-fn holds(bytes: &[u8], text: &str) -> bool {
+pub fn holds(bytes: &[u8], text: &str) -> bool {
     bytes
         .windows(text.len())
         .any(|window| window == text.as_bytes())

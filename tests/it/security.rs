@@ -3,6 +3,7 @@
 
 mod refresh;
 mod revocation;
+mod rights;
 
 use crate::cluster::cluster;
 use crate::support::{PASSWORD, Person, Server, Talk};
@@ -51,6 +52,15 @@ async fn status(client: &Client) -> u16 {
         .me()
         .await
         .map_or_else(|error| error.status().unwrap(), |_| 200)
+}
+
+/// The tokens of this person are worth nothing.
+async fn nobody_any_more(person: &Person) {
+    let since = Instant::now();
+    while status(&person.client).await != 401 {
+        assert!(since.elapsed() < SOON);
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
 }
 
 /// The socket ends, with this code, within what the checklist allows.

@@ -6,10 +6,11 @@
 use super::Vault;
 use crate::auth::seal::{DataKey, Place};
 use crate::domain::prompt::{Prompt, PromptName};
+use crate::domain::rights::Access;
 use crate::domain::session::{EmotionSession, Labels};
 use crate::domain::step::{EmotionStep, MessageId};
 use crate::domain::usage::Usage;
-use crate::domain::{Error, Result, SessionId, StepId, Timestamp, UserId};
+use crate::domain::{AccessId, Error, Result, SessionId, StepId, Timestamp, UserId};
 use crate::store::{BeginStep, Begun, Briefing, FinishStep, Fold, storable};
 use std::sync::Arc;
 
@@ -219,6 +220,32 @@ impl Vault {
             self.open_prompt(prompt).await?;
         }
         Ok(found)
+    }
+
+    pub(in crate::service) async fn add_access(&self, access: Access) -> Result<bool> {
+        storable("reason", &access.reason)?;
+        let Some(key) = self.keys.of(access.user_id).await? else {
+            return Ok(false);
+        };
+        let place = Place::Reason(access.access_id);
+        let reason = key.seal(place, &access.reason, &*self.random)?;
+        self.store.add_access(Access { reason, ..access }).await
+    }
+
+    pub(in crate::service) async fn accesses(
+        &self,
+        user_id: UserId,
+        before: Option<(Timestamp, AccessId)>,
+        limit: Option<u32>,
+    ) -> Result<Vec<Access>> {
+        let found = self.store.accesses(user_id, before, limit).await?;
+        self.open_all(user_id, found, |key, access| {
+            Ok(Access {
+                reason: key.open(Place::Reason(access.access_id), &access.reason)?,
+                ..access
+            })
+        })
+        .await
     }
 
     /// The person's key; who does not exist has nothing to seal or to open.

@@ -150,6 +150,7 @@ pub const TABLES: &[Table] = &[
             integer("ended_at"),
             text("summary"),
             integer("summary_until"),
+            integer("forgotten_at"),
         ],
     },
     Table {
@@ -182,6 +183,18 @@ pub const TABLES: &[Table] = &[
             integer("day"),
             integer("input_tokens"),
             integer("output_tokens"),
+        ],
+    },
+    Table {
+        name: "accesses",
+        key: 1,
+        columns: &[
+            id("access_id"),
+            id("user_id"),
+            id("session_id"),
+            text("read_by"),
+            text("reason"),
+            integer("at"),
         ],
     },
     Table {

@@ -167,12 +167,6 @@ impl Accounts for PostgresStore {
         run!(self, Again::Always, |c| users::enable(&c, user_id))
     }
 
-    fn delete_user(&self, user_id: UserId, at: Timestamp) -> BoxFuture<'_, Result<bool>> {
-        run!(self, Again::Always, |c, unknown| users::delete(
-            &c, user_id, at, unknown
-        ))
-    }
-
     fn replace_keys(&self, old: String, new: String) -> BoxFuture<'_, Result<bool>> {
         run!(self, Again::Always, |c, unknown| meta::replace(
             &c,

@@ -37,6 +37,11 @@ pub const MIGRATIONS: &[Migration] = &[
         name: "keyring",
         sql: include_str!("../migrations/postgres/0005_keyring.sql"),
     },
+    Migration {
+        version: 6,
+        name: "rights",
+        sql: include_str!("../migrations/postgres/0006_rights.sql"),
+    },
 ];
 
 /// Names the lock that migrations take: the bytes of "deepme".

@@ -15,6 +15,7 @@ mod migrate;
 mod news;
 mod pool;
 mod prompts;
+mod rights;
 mod sessions;
 mod steps;
 mod tls;

@@ -40,6 +40,23 @@ pub(super) async fn of(c: &Object, user_id: UserId, day: Day) -> Done<Usage> {
     })
 }
 
+pub(super) async fn days(c: &Object, user_id: UserId) -> Done<Vec<Usage>> {
+    let statement = c
+        .prepare_cached(
+            "SELECT day, input_tokens, output_tokens FROM usage WHERE user_id = $1 ORDER BY day",
+        )
+        .await?;
+    let rows = c.query(&statement, &[&user_id.0]).await?;
+    rows.iter()
+        .map(|row| {
+            Ok(Usage {
+                day: Day::from_number(row.try_get(0)?),
+                tokens: tokens(row, 1)?,
+            })
+        })
+        .collect()
+}
+
 pub(super) async fn forget(c: &Object, day: Day) -> Done<u64> {
     let statement = c.prepare_cached("DELETE FROM usage WHERE day < $1").await?;
     Ok(c.execute(&statement, &[&day.number()]).await?)

@@ -344,19 +344,3 @@ pub(super) async fn enable(c: &Object, user_id: UserId) -> Done<bool> {
         .await?;
     Ok(c.execute(&statement, &[&user_id.0]).await? > 0)
 }
-
-/// `unknown`: an earlier attempt may have deleted it.
-pub(super) async fn delete(
-    c: &Object,
-    user_id: UserId,
-    at: Timestamp,
-    unknown: bool,
-) -> Done<bool> {
-    let sql = format!(
-        "WITH gone AS (DELETE FROM users WHERE user_id = $1 RETURNING user_id) {}",
-        revoke("gone", "$2")
-    );
-    let statement = c.prepare_cached(&sql).await?;
-    let values: [&(dyn ToSql + Sync); 2] = [&user_id.0, &at.as_micros()];
-    Ok(c.execute(&statement, &values).await? > 0 || unknown)
-}

@@ -163,10 +163,6 @@ impl Accounts for SqliteStore {
         Box::pin(self.workers.write(move |c| users::enable(c, user_id)))
     }
 
-    fn delete_user(&self, user_id: UserId, at: Timestamp) -> BoxFuture<'_, Result<bool>> {
-        Box::pin(self.workers.write(move |c| users::delete(c, user_id, at)))
-    }
-
     fn replace_keys(&self, old: String, new: String) -> BoxFuture<'_, Result<bool>> {
         Box::pin(
             self.workers

@@ -36,6 +36,11 @@ pub(super) const MIGRATIONS: &[Migration] = &[
         name: "keyring",
         sql: include_str!("../migrations/sqlite/0005_keyring.sql"),
     },
+    Migration {
+        version: 6,
+        name: "rights",
+        sql: include_str!("../migrations/sqlite/0006_rights.sql"),
+    },
 ];
 
 /// Backups of earlier versions that are kept beside the file.
@@ -153,6 +158,38 @@ pub(super) fn overwrite_backups(path: &Path, version: i64) -> Result<()> {
             std::fs::remove_file(&backup)
         };
         overwrite().map_err(Error::internal)?;
+    }
+    Ok(())
+}
+
+/// Deletes, in the backups, the keys of people who are no longer in the database at `path`: what they
+/// said stays unreadable there, too.
+pub(super) fn forget_keys_in_backups(path: &Path) -> Result<()> {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    for backup in backups(path, &name) {
+        let connection = Connection::open(&backup).map_err(failed)?;
+        let keyring: bool = connection
+            .query_row(
+                "SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE name = 'keyring')",
+                [],
+                |row| row.get(0),
+            )
+            .map_err(failed)?;
+        if !keyring {
+            continue;
+        }
+        connection
+            .pragma_update(None, "secure_delete", true)
+            .and_then(|()| {
+                let live = path.to_string_lossy();
+                connection.execute("ATTACH ?1 AS live", [live])?;
+                connection.execute(
+                    "DELETE FROM main.keyring
+                     WHERE user_id NOT IN (SELECT user_id FROM live.users)",
+                    [],
+                )
+            })
+            .map_err(failed)?;
     }
     Ok(())
 }

@@ -12,6 +12,7 @@ mod logins;
 mod meta;
 mod migrate;
 mod prompts;
+mod rights;
 mod sessions;
 mod steps;
 mod usage;
@@ -30,6 +31,7 @@ use crate::domain::{Clock, Error, Result, SessionId, StepId, Timestamp, UserId};
 use file::{BUSY, connect};
 use futures_util::future::BoxFuture;
 use std::path::Path;
+use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
 pub use file::{path_of, prepare};
@@ -41,6 +43,7 @@ const READERS: usize = 2;
 #[derive(Clone)]
 pub struct SqliteStore {
     workers: worker::Workers,
+    path: Arc<Path>,
 }
 
 impl SqliteStore {
@@ -61,6 +64,7 @@ impl SqliteStore {
             .collect::<Result<_>>()?;
         Ok(Self {
             workers: worker::Workers::start(writer, readers)?,
+            path: path.into(),
         })
     }
 

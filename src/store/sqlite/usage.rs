@@ -26,6 +26,25 @@ pub(super) fn of(c: &Connection, user_id: UserId, day: Day) -> Result<Usage> {
     })
 }
 
+pub(super) fn days(c: &Connection, user_id: UserId) -> Result<Vec<Usage>> {
+    c.prepare_cached(
+        "SELECT day, input_tokens, output_tokens FROM usage WHERE user_id = ?1 ORDER BY day",
+    )
+    .and_then(|mut s| {
+        s.query_map([user_id.0.as_bytes()], |row| {
+            Ok(Usage {
+                day: Day::from_number(row.get(0)?),
+                tokens: Tokens {
+                    input: row.get(1)?,
+                    output: row.get(2)?,
+                },
+            })
+        })?
+        .collect()
+    })
+    .map_err(failed)
+}
+
 /// Adds to what the person has used of the day of `at`.
 pub(super) fn charge(c: &Connection, owner: [u8; 16], at: Timestamp, tokens: Tokens) -> Result<()> {
     c.prepare_cached(

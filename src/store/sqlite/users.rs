@@ -1,6 +1,6 @@
 //! Statements about accounts, their passwords and the codes for them.
 
-use super::logins::{self, revoke, void};
+use super::logins::{self, void};
 use super::{corrupt, failed, optional_time, time, uuid};
 use crate::domain::user::{Email, Role, User, UserFilter};
 use crate::domain::{Error, ErrorCode, Result, Timestamp, UserId};
@@ -262,15 +262,4 @@ pub(super) fn enable(c: &Connection, user_id: UserId) -> Result<bool> {
         .and_then(|mut s| s.execute([user_id.0.as_bytes()]))
         .map(|enabled| enabled > 0)
         .map_err(failed)
-}
-
-pub(super) fn delete(c: &Connection, user_id: UserId, at: Timestamp) -> Result<bool> {
-    let gone = c
-        .prepare_cached("DELETE FROM users WHERE user_id = ?1")
-        .and_then(|mut s| s.execute([user_id.0.as_bytes()]))
-        .map_err(failed)?;
-    if gone > 0 {
-        revoke(c, user_id, at)?;
-    }
-    Ok(gone > 0)
 }

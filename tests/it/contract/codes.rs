@@ -2,9 +2,10 @@
 
 use super::logins::login;
 use super::{Backend, at, person, session_of, user};
+use deepme::domain::rights::Erased;
 use deepme::domain::user::{Role, UserFilter};
 use deepme::domain::{ErrorCode, UserId};
-use deepme::store::Store;
+use deepme::store::{Deleted, Store};
 use futures_util::future::join_all;
 use uuid::Uuid;
 
@@ -155,8 +156,14 @@ pub async fn with_an_account_goes_everything_of_its_person(backend: &dyn Backend
             .await
             .unwrap();
     }
-    assert!(store.delete_user(me, at(1)).await.unwrap());
-    assert!(!store.delete_user(me, at(2)).await.unwrap());
+    let gone = store.delete_user(me, at(1)).await.unwrap();
+    let erased = Erased {
+        sessions: 1,
+        steps: 0,
+        prompts: 0,
+    };
+    assert_eq!(gone, Some(Deleted::With(erased)));
+    assert_eq!(store.delete_user(me, at(2)).await.unwrap(), None);
     assert_eq!(store.user(me).await.unwrap(), None);
     assert_eq!(store.sessions(me, None, None).await.unwrap(), []);
     let login = super::logins::login(me, 1).login_id;

@@ -127,10 +127,6 @@ impl Accounts for Unsure {
         self.inner.enable_user(user_id)
     }
 
-    fn delete_user(&self, user_id: UserId, at: Timestamp) -> BoxFuture<'_, Result<bool>> {
-        self.inner.delete_user(user_id, at)
-    }
-
     fn replace_keys(&self, old: String, new: String) -> BoxFuture<'_, Result<bool>> {
         self.inner.replace_keys(old, new)
     }

@@ -1,0 +1,97 @@
+//! What a person can ask of whoever keeps their words: to know who read them, and to have all of it erased.
+//!
+//! Called by the surfaces and the commands. Invariants: who reads past a person's login leaves a note that
+//! the person can see, written before anything is read; once an account is said to be erased, its key is
+//! gone and its tokens are void.
+
+use super::App;
+use crate::domain::rights::{self, Access};
+use crate::domain::{AccessId, Error, Result, SessionId, Timestamp, UserId};
+use crate::store::Deleted;
+use crate::wire::rights::ReceiptBody;
+use std::sync::atomic::Ordering;
+
+impl App {
+    /// Erases an account with everything that is its person's; the receipt.
+    pub async fn erase(&self, user_id: UserId) -> Result<ReceiptBody> {
+        let now = self.clock.now();
+        let deleted = self.store.delete_user(user_id, now).await?;
+        let deleted = deleted.ok_or_else(|| Error::not_found("user"))?;
+        self.voided(user_id);
+        for turn in self.live.all_running() {
+            if turn.user_id == user_id {
+                turn.stop();
+            }
+        }
+        tracing::info!(%user_id, "account erased");
+        let erased = match deleted {
+            Deleted::With(erased) => Some(erased.into()),
+            Deleted::Unknown => None,
+        };
+        self.unscrubbed.store(true, Ordering::Relaxed);
+        let overwritten = self.scrub().await;
+        Ok(ReceiptBody {
+            user_id,
+            erased_at: now,
+            erased,
+            key_destroyed: true,
+            overwritten: self.store.has_files().then_some(overwritten),
+        })
+    }
+
+    /// Overwrites what was deleted and may still be in files, if anything was; whether nothing is left. What
+    /// fails is tried again by the sweep.
+    pub(super) async fn scrub(&self) -> bool {
+        if !self.unscrubbed.swap(false, Ordering::Relaxed) {
+            return true;
+        }
+        let scrubbed = self.store.scrub().await.inspect_err(|error| {
+            tracing::warn!(code = %error.code(), causes = error.causes(), "what was deleted could not be overwritten yet");
+        });
+        let done = matches!(scrubbed, Ok(true));
+        if !done {
+            self.unscrubbed.store(true, Ordering::Relaxed);
+        }
+        done
+    }
+
+    /// Notes that `by` reads a session, or everything, of a person. To be called before reading.
+    pub async fn note_access(
+        &self,
+        user_id: UserId,
+        session_id: Option<SessionId>,
+        by: &str,
+        reason: &str,
+    ) -> Result<()> {
+        let at = self.clock.now();
+        let access = Access {
+            access_id: AccessId::generate(at, &*self.random)?,
+            user_id,
+            session_id,
+            by: rights::by(by)?,
+            reason: rights::reason(reason)?,
+            at,
+        };
+        if !self.vault.add_access(access).await? {
+            return Err(Error::not_found("user"));
+        }
+        tracing::info!(%user_id, session_id = session_id.map(tracing::field::display), "read past the person's login");
+        Ok(())
+    }
+
+    /// Who read what is the person's, newest first.
+    pub async fn accesses(
+        &self,
+        user_id: UserId,
+        before: Option<(Timestamp, AccessId)>,
+        limit: Option<u32>,
+    ) -> Result<Vec<Access>> {
+        self.vault.accesses(user_id, before, limit).await
+    }
+
+    /// Whose session this is, for whoever runs the server.
+    pub async fn owner(&self, session_id: SessionId) -> Result<UserId> {
+        let owner = self.store.owner(session_id).await?;
+        owner.ok_or_else(|| Error::not_found("session"))
+    }
+}

@@ -1,0 +1,222 @@
+//! The part of the store that is about a person's rights, on a server.
+
+use super::logins::revoke;
+use super::pool::{Again, Done};
+use super::{PostgresStore, run, time, usage};
+use crate::domain::rights::{Access, Erased};
+use crate::domain::usage::Usage;
+use crate::domain::{AccessId, Result, SessionId, Timestamp, UserId};
+use crate::store::{Deleted, Rights, storable};
+use deadpool_postgres::Object;
+use futures_util::future::BoxFuture;
+use std::ops::ControlFlow;
+use tokio::time::timeout_at;
+use tokio_postgres::Row;
+use tokio_postgres::types::ToSql;
+use uuid::Uuid;
+
+const COLUMNS: &str = "access_id, user_id, session_id, read_by, reason, at";
+
+/// A session in which nothing has been said since `$1`.
+const SILENT: &str = "started_at < $1 AND NOT EXISTS (
+    SELECT 1 FROM steps WHERE steps.session_id = sessions.session_id
+                          AND (steps.created_at >= $1 OR steps.status = 'pending'))";
+
+impl Rights for PostgresStore {
+    fn add_access(&self, access: Access) -> BoxFuture<'_, Result<bool>> {
+        run!(self, Again::Always, |c| add(&c, &access))
+    }
+
+    fn accesses(
+        &self,
+        user_id: UserId,
+        before: Option<(Timestamp, AccessId)>,
+        limit: Option<u32>,
+    ) -> BoxFuture<'_, Result<Vec<Access>>> {
+        run!(self, Again::Always, |c| list(&c, user_id, before, limit))
+    }
+
+    fn owner(&self, session_id: SessionId) -> BoxFuture<'_, Result<Option<UserId>>> {
+        run!(self, Again::Always, |c| owner(&c, session_id))
+    }
+
+    fn usage_days(&self, user_id: UserId) -> BoxFuture<'_, Result<Vec<Usage>>> {
+        run!(self, Again::Always, |c| usage::days(&c, user_id))
+    }
+
+    fn delete_user(
+        &self,
+        user_id: UserId,
+        at: Timestamp,
+    ) -> BoxFuture<'_, Result<Option<Deleted>>> {
+        run!(self, Again::Always, |c, unknown| delete_user(
+            &c, user_id, at, unknown
+        ))
+    }
+
+    fn forget_words(
+        &self,
+        before: Timestamp,
+        at: Timestamp,
+        most: u32,
+    ) -> BoxFuture<'_, Result<u64>> {
+        run!(self, Again::Always, |c| forget_words(&c, before, at, most))
+    }
+
+    fn forget_sessions(&self, before: Timestamp, most: u32) -> BoxFuture<'_, Result<u64>> {
+        run!(self, Again::Always, |c| forget_sessions(&c, before, most))
+    }
+
+    fn forget_accesses(&self, before: Timestamp, most: u32) -> BoxFuture<'_, Result<u64>> {
+        run!(self, Again::Always, |c| forget_accesses(&c, before, most))
+    }
+
+    fn has_files(&self) -> bool {
+        false
+    }
+
+    fn scrub(&self) -> BoxFuture<'_, Result<bool>> {
+        Box::pin(std::future::ready(Ok(true)))
+    }
+}
+
+fn access(row: &Row) -> Done<Access> {
+    let session_id: Option<Uuid> = row.try_get(2)?;
+    Ok(Access {
+        access_id: AccessId(row.try_get(0)?),
+        user_id: UserId(row.try_get(1)?),
+        session_id: session_id.map(SessionId),
+        by: row.try_get(3)?,
+        reason: row.try_get(4)?,
+        at: time(row, 5)?,
+    })
+}
+
+/// Done twice, the second one finds the first.
+async fn add(c: &Object, access: &Access) -> Done<bool> {
+    storable("by", &access.by)?;
+    storable("reason", &access.reason)?;
+    let sql = format!(
+        "WITH person AS (SELECT user_id FROM users WHERE user_id = $2 FOR KEY SHARE),
+              added AS (
+                  INSERT INTO accesses ({COLUMNS})
+                  SELECT $1, user_id, $3, $4, $5, $6 FROM person
+                  ON CONFLICT (access_id) DO NOTHING
+              )
+         SELECT 1 FROM person"
+    );
+    let statement = c.prepare_cached(&sql).await?;
+    let session_id = access.session_id.map(|id| id.0);
+    let values: [&(dyn ToSql + Sync); 6] = [
+        &access.access_id.0,
+        &access.user_id.0,
+        &session_id,
+        &access.by,
+        &access.reason,
+        &access.at.as_micros(),
+    ];
+    Ok(c.query_opt(&statement, &values).await?.is_some())
+}
+
+async fn list(
+    c: &Object,
+    user_id: UserId,
+    before: Option<(Timestamp, AccessId)>,
+    limit: Option<u32>,
+) -> Done<Vec<Access>> {
+    let (time, id) = before.map_or((i64::MAX, Uuid::max()), |(t, id)| (t.as_micros(), id.0));
+    let sql = format!(
+        "SELECT {COLUMNS} FROM accesses WHERE user_id = $1 AND (at, access_id) < ($2, $3)
+         ORDER BY at DESC, access_id DESC LIMIT $4"
+    );
+    let statement = c.prepare_cached(&sql).await?;
+    let limit = limit.map(i64::from);
+    let rows = c
+        .query(&statement, &[&user_id.0, &time, &id, &limit])
+        .await?;
+    rows.iter().map(access).collect()
+}
+
+async fn owner(c: &Object, session_id: SessionId) -> Done<Option<UserId>> {
+    let statement = c
+        .prepare_cached("SELECT user_id FROM sessions WHERE session_id = $1")
+        .await?;
+    let row = c.query_opt(&statement, &[&session_id.0]).await?;
+    row.map(|row| Ok(UserId(row.try_get(0)?))).transpose()
+}
+
+/// `unknown`: an earlier attempt may have deleted it.
+async fn delete_user(
+    c: &Object,
+    user_id: UserId,
+    at: Timestamp,
+    unknown: bool,
+) -> Done<Option<Deleted>> {
+    let sql = format!(
+        "WITH gone AS (DELETE FROM users WHERE user_id = $1 RETURNING user_id),
+              told AS ({})
+         SELECT (SELECT count(*) FROM sessions WHERE user_id = $1),
+                (SELECT count(*) FROM steps JOIN sessions USING (session_id) WHERE user_id = $1),
+                (SELECT count(*) FROM prompts WHERE user_id = $1)
+         FROM gone",
+        revoke("gone", "$2")
+    );
+    let statement = c.prepare_cached(&sql).await?;
+    let values: [&(dyn ToSql + Sync); 2] = [&user_id.0, &at.as_micros()];
+    let Some(row) = c.query_opt(&statement, &values).await? else {
+        return Ok(unknown.then_some(Deleted::Unknown));
+    };
+    Ok(Some(Deleted::With(Erased {
+        sessions: row.try_get(0)?,
+        steps: row.try_get(1)?,
+        prompts: row.try_get(2)?,
+    })))
+}
+
+async fn forget_words(c: &Object, before: Timestamp, at: Timestamp, most: u32) -> Done<u64> {
+    // What is said at this very moment is not among what the statement sees, and stays.
+    let sql = format!(
+        "WITH silent AS (
+             SELECT session_id FROM sessions WHERE forgotten_at IS NULL AND {SILENT}
+             ORDER BY started_at LIMIT $3 FOR UPDATE SKIP LOCKED
+         ), last AS (
+             SELECT session_id, max(steps.created_at) AS at
+             FROM silent LEFT JOIN steps USING (session_id) GROUP BY session_id
+         ), closed AS (
+             UPDATE sessions SET summary = NULL, forgotten_at = $2,
+                                 ended_at = coalesce(ended_at, last.at, started_at)
+             FROM last WHERE sessions.session_id = last.session_id
+             RETURNING sessions.session_id
+         ), gone AS (
+             DELETE FROM steps USING silent WHERE steps.session_id = silent.session_id
+         )
+         SELECT count(*) FROM closed"
+    );
+    let statement = c.prepare_cached(&sql).await?;
+    let values: [&(dyn ToSql + Sync); 3] = [&before.as_micros(), &at.as_micros(), &i64::from(most)];
+    let forgotten: i64 = c.query_one(&statement, &values).await?.try_get(0)?;
+    Ok(forgotten.unsigned_abs())
+}
+
+async fn forget_sessions(c: &Object, before: Timestamp, most: u32) -> Done<u64> {
+    let sql = format!(
+        "DELETE FROM sessions WHERE session_id IN (
+             SELECT session_id FROM sessions
+             WHERE {SILENT} AND coalesce(ended_at, started_at) < $1
+             ORDER BY started_at LIMIT $2 FOR UPDATE SKIP LOCKED)"
+    );
+    let statement = c.prepare_cached(&sql).await?;
+    let values: [&(dyn ToSql + Sync); 2] = [&before.as_micros(), &i64::from(most)];
+    Ok(c.execute(&statement, &values).await?)
+}
+
+async fn forget_accesses(c: &Object, before: Timestamp, most: u32) -> Done<u64> {
+    let statement = c
+        .prepare_cached(
+            "DELETE FROM accesses WHERE access_id IN (
+                 SELECT access_id FROM accesses WHERE at < $1 ORDER BY at LIMIT $2)",
+        )
+        .await?;
+    let values: [&(dyn ToSql + Sync); 2] = [&before.as_micros(), &i64::from(most)];
+    Ok(c.execute(&statement, &values).await?)
+}

@@ -9,6 +9,7 @@ pub mod chain;
 mod escapes;
 pub mod listener;
 pub mod openai;
+pub mod recital;
 pub mod scripted;
 mod sse;
 pub mod tokens;

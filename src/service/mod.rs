@@ -16,6 +16,7 @@ pub mod login;
 pub mod meters;
 mod pace;
 pub mod prompt;
+mod recitals;
 mod retention;
 mod rights;
 pub mod session;
@@ -89,6 +90,7 @@ pub struct App {
     turn_places: Arc<Semaphore>,
     running: Arc<pace::RunningTurns>,
     folding: turn::folding::Folding,
+    recitals: recitals::Recitals,
     exports: Arc<Semaphore>,
     /// Whether something was deleted that may still be in files.
     unscrubbed: AtomicBool,
@@ -118,6 +120,7 @@ impl App {
             turn_places: Arc::new(Semaphore::new(turns)),
             running: Arc::default(),
             folding: turn::folding::Folding::default(),
+            recitals: recitals::Recitals::default(),
             exports: Arc::new(Semaphore::new(export::AT_ONCE)),
             // The process before may have been killed between the two.
             unscrubbed: AtomicBool::new(true),

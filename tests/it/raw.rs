@@ -176,14 +176,38 @@ pub async fn read_answer(stream: &mut TcpStream, method: &str) -> Answer {
     } else {
         length
     };
-    // After an upgrade the other protocol follows.
-    body.truncate(length);
-    while body.len() < length {
-        let read = stream.read_buf(&mut body).await;
+    let more = async |stream: &mut TcpStream, body: &mut Vec<u8>| {
+        let read = stream.read_buf(body).await;
         assert!(
             read.as_ref().is_ok_and(|n| *n > 0),
             "the connection ended before the answer was whole: {read:?}"
         );
+    };
+    if headers.contains(&("transfer-encoding".to_owned(), "chunked".to_owned())) {
+        let mut whole = Vec::new();
+        loop {
+            let Some(end) = body.windows(2).position(|w| w == b"\r\n") else {
+                more(stream, &mut body).await;
+                continue;
+            };
+            let size = std::str::from_utf8(&body[..end]).unwrap();
+            let size = usize::from_str_radix(size, 16).unwrap();
+            while body.len() < end + 2 + size + 2 {
+                more(stream, &mut body).await;
+            }
+            whole.extend(&body[end + 2..end + 2 + size]);
+            body.drain(..end + 2 + size + 2);
+            if size == 0 {
+                break;
+            }
+        }
+        body = whole;
+    } else {
+        // After an upgrade the other protocol follows.
+        body.truncate(length);
+        while body.len() < length {
+            more(stream, &mut body).await;
+        }
     }
     Answer {
         status,

@@ -1,7 +1,8 @@
 //! Asking the models and passing on what one of them says.
 //!
 //! Invariants: a model that said nothing may be asked again, or followed by another, within a budget of
-//! time; one that spoke may not; an answer is whole only if the model said that it ended.
+//! time; one that spoke may not; an answer is whole only if the model said that it ended; none recites the
+//! server's prompt.
 
 use super::patience;
 use crate::domain::Result;
@@ -10,6 +11,7 @@ use crate::domain::step::{FinishReason, StepStatus};
 use crate::domain::usage::{Tokens, estimate};
 use crate::llm::chain::{Leave, Link, says_ill};
 use crate::llm::listener::BUILTIN;
+use crate::llm::recital::{Guard, Instructions, Passed};
 use crate::llm::{ChatModel, ChatRequest, Fault, Piece};
 use crate::service::App;
 use crate::service::live::LiveTurn;
@@ -17,6 +19,7 @@ use crate::wire::ws::{NOTICE_FALLBACK, Notice, ServerFrame};
 use futures_util::StreamExt as _;
 use std::borrow::Cow;
 use std::ops::RangeInclusive;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -93,12 +96,18 @@ impl Facts {
     }
 }
 
+/// What the models are asked, and what none of them may recite.
+pub(super) struct Question {
+    pub(super) request: ChatRequest,
+    pub(super) instructions: Arc<Instructions>,
+}
+
 /// Asks the models in their order, each with patience; how the turn ends, or `None` when none of them
 /// said anything.
 pub(super) async fn ask_in_turn(
     app: &App,
     turn: &LiveTurn,
-    request: ChatRequest,
+    question: &Question,
     facts: &mut Facts,
 ) -> Option<StepStatus> {
     let until = Instant::now() + Duration::from_secs(app.config.llm.retry_seconds);
@@ -114,7 +123,7 @@ pub(super) async fn ask_in_turn(
             leave,
             fallback,
         };
-        if let Some(status) = ask_link(app, turn, tried, &request, until, facts).await {
+        if let Some(status) = ask_link(app, turn, tried, question, until, facts).await {
             return Some(status);
         }
     }
@@ -127,7 +136,7 @@ pub(super) async fn ask_in_turn(
         leave: link.leave_anyway(),
         fallback,
     };
-    ask_link(app, turn, tried, &request, until, facts).await
+    ask_link(app, turn, tried, question, until, facts).await
 }
 
 /// A model whose turn it is.
@@ -146,7 +155,7 @@ async fn ask_link(
         leave,
         fallback,
     }: Tried<'_>,
-    request: &ChatRequest,
+    question: &Question,
     until: Instant,
     facts: &mut Facts,
 ) -> Option<StepStatus> {
@@ -154,7 +163,7 @@ async fn ask_link(
     let mut tries = 0;
     loop {
         tries += 1;
-        let fault = match ask(app, turn, model, request.clone(), fallback, facts).await {
+        let fault = match ask(app, turn, model, question, fallback, facts).await {
             Ok(status) => {
                 if let Some(fault) = &facts.cut {
                     link.failures.add(fault.as_str());
@@ -194,7 +203,7 @@ async fn ask(
     app: &App,
     turn: &LiveTurn,
     model: &dyn ChatModel,
-    request: ChatRequest,
+    question: &Question,
     fallback: bool,
     facts: &mut Facts,
 ) -> Result<StepStatus, Fault> {
@@ -205,10 +214,14 @@ async fn ask(
     let mut patience = Duration::from_secs(llm.first_token_seconds);
     let mut timer = std::pin::pin!(tokio::time::sleep_until(heard + patience));
     // Whoever stops the turn from now on has made it read.
-    facts.asked_bytes = model.is_language_model().then(|| bytes(&request));
+    facts.asked_bytes = model.is_language_model().then(|| bytes(&question.request));
+    // Who is no language model has nothing to recite.
+    let mut guard = model
+        .is_language_model()
+        .then(|| Guard::new(&question.instructions));
     facts.free_bytes = turn.text_len();
     let mut stream = tokio::select! {
-        stream = model.ask(request) => stream?,
+        stream = model.ask(question.request.clone()) => stream?,
         () = &mut timer => return Err(Fault::Stalled),
     };
     let mut begun = false;
@@ -238,8 +251,20 @@ async fn ask(
                         turn.tell(fallback_notice(model.name(), &turn.user_input));
                     }
                 }
+                let passed = match &mut guard {
+                    Some(guard) => guard.pass(&text),
+                    None => Passed::Say(text),
+                };
+                let recites = matches!(passed, Passed::Recital(_));
+                let (Passed::Say(text) | Passed::Recital(text)) = passed;
                 if !say_within(turn, &text, llm.max_output_bytes) {
                     facts.finish_reason = Some(FinishReason::Length);
+                    return Ok(StepStatus::Complete);
+                }
+                if recites {
+                    tracing::warn!(step_id = %turn.step_id, model = model.name(), "answer cut: it recited the system prompt");
+                    say_within(turn, no_recital(turn), llm.max_output_bytes);
+                    facts.finish_reason = Some(FinishReason::ContentFilter);
                     return Ok(StepStatus::Complete);
                 }
             }
@@ -248,6 +273,7 @@ async fn ask(
                 input_tokens,
                 output_tokens,
             }) if begun => {
+                say_rest(turn, guard, llm.max_output_bytes);
                 facts.finish_reason = Some(finish_reason);
                 facts.counted(input_tokens, output_tokens);
                 return Ok(StepStatus::Complete);
@@ -256,10 +282,36 @@ async fn ask(
             Ok(Piece::End { .. }) => return Err(Fault::Malformed),
             Err(fault) if begun => {
                 tracing::warn!(step_id = %turn.step_id, model = model.name(), fault = fault.as_str(), "answer cut");
+                say_rest(turn, guard, llm.max_output_bytes);
                 facts.cut = Some(fault);
                 return Ok(StepStatus::Interrupted);
             }
             Err(fault) => return Err(fault),
+        }
+    }
+}
+
+/// Says what was held back of an answer that turned out to recite nothing.
+fn say_rest(turn: &LiveTurn, guard: Option<Guard<'_>>, limit: usize) {
+    if let Some(mut guard) = guard {
+        say_within(turn, &guard.rest(), limit);
+    }
+}
+
+/// What somebody is told whose answer would have been the instructions; in the language of the words.
+fn no_recital(turn: &LiveTurn) -> &'static str {
+    match (Language::of(&turn.user_input), turn.text_len()) {
+        (Some(Language::English), 0) => {
+            "I can't show the instructions I was given. Shall we go back to what is on your mind?"
+        }
+        (Some(Language::English), _) => {
+            "…\n\nI can't show the instructions I was given. Shall we go back to what is on your mind?"
+        }
+        (_, 0) => {
+            "제가 받은 안내문은 보여 드릴 수 없어요. 지금 마음에 있는 이야기로 돌아가 볼까요?"
+        }
+        (_, _) => {
+            "…\n\n제가 받은 안내문은 보여 드릴 수 없어요. 지금 마음에 있는 이야기로 돌아가 볼까요?"
         }
     }
 }

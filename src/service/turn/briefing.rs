@@ -83,14 +83,14 @@ pub(super) fn take_care(app: &App, turn: &LiveTurn, brief: &Brief, assessment: &
     turn.say(&format!("{first}\n\n"));
 }
 
-/// The system prompt and its label. In danger the wishes of person and app do not count.
+/// The system prompt, its label, and what of it may not be recited: the server's own. In danger the wishes of person and app do not count.
 pub(super) fn instructions(
     turn: &LiveTurn,
     brief: &Brief,
     assessment: &Assessment,
     language: Language,
     stored: &[Prompt],
-) -> (String, String) {
+) -> (String, String, String) {
     let name = PromptName::System(language);
     let find = |name| stored.iter().find(|p| p.name == name).cloned();
     let server = find(name).or_else(|| name.embedded()).unwrap_or(Prompt {
@@ -103,7 +103,8 @@ pub(super) fn instructions(
     let mut label = server.label();
     if assessment.tier >= Tier::Elevated {
         let preamble = safety::preamble(assessment.tier, &assessment.categories, lang);
-        return (format!("{preamble}\n\n{}", server.body), label);
+        let system = format!("{preamble}\n\n{}", server.body);
+        return (system, label, server.body);
     }
     let personal = find(PromptName::Personal(turn.user_id));
     let client = brief
@@ -123,7 +124,7 @@ pub(super) fn instructions(
         let preamble = safety::preamble(assessment.tier, &assessment.categories, lang);
         system = format!("{preamble}\n\n{system}");
     }
-    (system, label)
+    (system, label, server.body)
 }
 
 /// What the model is given, and up to which step the conversation is to be folded, if it is.

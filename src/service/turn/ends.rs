@@ -60,7 +60,7 @@ pub(super) fn incomplete(status: StepStatus, reason: Option<FinishReason>) -> Op
         (StepStatus::Cancelled, _) => "the answer was stopped",
         (StepStatus::Interrupted, _) => "the answer was cut off; what there is of it is kept",
         (_, Some(FinishReason::Length)) => "the answer reached its longest length",
-        (_, Some(FinishReason::ContentFilter)) => "the model's provider cut the answer",
+        (_, Some(FinishReason::ContentFilter)) => "a filter cut the answer",
         _ => return None,
     };
     Some(ServerFrame::Notice {

@@ -4,7 +4,7 @@
 //! a drain, a panic — the step is closed and the turn has exactly one end; what the person was
 //! shown is what is stored.
 
-use super::asking::{Facts, ask_in_turn};
+use super::asking::{Facts, Question, ask_in_turn};
 use super::briefing::{Brief, assess_together, fit, instructions, sticky, take_care};
 use super::ends::{failed, incomplete, terminal};
 use super::{LEASE, folding};
@@ -298,7 +298,7 @@ async fn answer(app: &App, turn: &LiveTurn, brief: &Brief, facts: &mut Facts) ->
     app.meters.tiers.add(now.tier);
     take_care(app, turn, brief, &now);
     let assessment = sticky(now, &briefing.history);
-    let (mut system, version) =
+    let (mut system, version, own) =
         instructions(turn, brief, &assessment, prompt_language, &briefing.prompts);
     facts.prompt_version = Some(version);
     let mut history = briefing.history;
@@ -316,7 +316,11 @@ async fn answer(app: &App, turn: &LiveTurn, brief: &Brief, facts: &mut Facts) ->
         max_output_tokens: app.config.llm.max_output_tokens,
         pseudonym: app.keys.pseudonym(turn.user_id.0.as_bytes()),
     };
-    if let Some(status) = ask_in_turn(app, turn, request, facts).await {
+    let question = Question {
+        request,
+        instructions: app.recitals.instructions(own).await,
+    };
+    if let Some(status) = ask_in_turn(app, turn, &question, facts).await {
         return status;
     }
     care_for(turn, &brief.settings.safety.country, &assessment, facts).unwrap_or(StepStatus::Failed)

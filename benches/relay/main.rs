@@ -5,7 +5,7 @@
 //! server's CPU and its memory per idle socket. Everything stays on the loopback interface and
 //! stops by itself. Linux only: the figures come from `/proc`.
 //!
-//! Options after `--`: `--clients N --turns N --tokens N --idle N --binary PATH`. `ulimit -n` must be
+//! Options after `--`: `--clients N --turns N --tokens N --idle N --logins N --binary PATH`. `ulimit -n` must be
 //! larger than the number of idle sockets.
 #![expect(
     clippy::unwrap_used,
@@ -23,9 +23,12 @@ mod server;
 #[path = "../shared/upstream.rs"]
 mod upstream;
 
+use deepme::client::Client;
 use load::{Load, Spread};
 use server::Server;
 use std::time::Duration;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
 
 /// The numbered tokens of the mock count for many of a model's: conversations would outgrow what it
 /// reads after three turns, and half of the relayed tokens be those of summaries.
@@ -36,6 +39,7 @@ struct Options {
     turns: usize,
     tokens: usize,
     idle: usize,
+    logins: usize,
     binary: String,
 }
 
@@ -46,6 +50,7 @@ impl Options {
             turns: 5,
             tokens: 200,
             idle: 10_000,
+            logins: 50,
             binary: env!("CARGO_BIN_EXE_deepme").to_owned(),
         };
         let mut arguments = std::env::args().skip(1);
@@ -56,6 +61,7 @@ impl Options {
                 "--turns" => options.turns = number(),
                 "--tokens" => options.tokens = number(),
                 "--idle" => options.idle = number(),
+                "--logins" => options.logins = number(),
                 "--binary" => options.binary = arguments.next().unwrap(),
                 // cargo bench passes --bench.
                 _ => {}
@@ -138,6 +144,24 @@ async fn run(options: Options) {
     );
     println!("  turns lost or damaged    {:>10}", paced.bad);
 
+    let (clients, pause) = (options.clients, Duration::from_millis(10));
+    println!(
+        "\nlogins: {clients} clients, one turn of 300 tokens, 10 ms between tokens; alone, then with {} logins at once, \
+         again and again",
+        options.logins
+    );
+    for round in 1..=3 {
+        let alone = load.run(clients, 1, 300, pause).await;
+        let logins = server.logins(options.logins);
+        let beside = load.run(clients, 1, 300, pause).await;
+        let logins = logins.stop().await;
+        println!(
+            "  delay per token, us, p99 {:>10.0} alone {:>8.0} with {logins} logins ({round})",
+            alone.delay.p(0.99) / 1e3,
+            beside.delay.p(0.99) / 1e3,
+        );
+    }
+
     end(server);
 
     let server = Server::start(&options.binary, upstream, &[]).await;
@@ -161,6 +185,50 @@ async fn run(options: Options) {
     print_memory("PSS", before.pss, after.pss, sockets.len());
     drop(sockets);
     end(server);
+}
+
+/// People who log in again and again.
+struct Logins {
+    people: Vec<JoinHandle<usize>>,
+    stop: CancellationToken,
+}
+
+impl Server {
+    /// So many people at once, each with the account of [`Server::account`].
+    fn logins(&self, people: usize) -> Logins {
+        let stop = CancellationToken::new();
+        let client = Client::new(&format!("http://{}", self.address)).unwrap();
+        let person = || {
+            let (client, stop) = (client.clone(), stop.clone());
+            tokio::spawn(async move {
+                let mut logins = 0;
+                while !stop.is_cancelled() {
+                    client
+                        .login("bench@example.com", server::PASSWORD)
+                        .await
+                        .unwrap();
+                    logins += 1;
+                }
+                logins
+            })
+        };
+        Logins {
+            people: (0..people).map(|_| person()).collect(),
+            stop,
+        }
+    }
+}
+
+impl Logins {
+    /// How many there were.
+    async fn stop(self) -> usize {
+        self.stop.cancel();
+        let mut logins = 0;
+        for person in self.people {
+            logins += person.await.unwrap();
+        }
+        logins
+    }
 }
 
 /// How long the allocator may take to give back what is not needed any more.

@@ -20,7 +20,7 @@ const NO_LIMITS: [(&str, &str); 7] = [
     ("DEEPME_LIMITS__TOKENS_A_DAY", "0"),
 ];
 
-const PASSWORD: &str = "a password for one run";
+pub(crate) const PASSWORD: &str = "a password for one run";
 
 pub(crate) struct Server {
     pub(crate) address: SocketAddr,

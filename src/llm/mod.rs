@@ -6,6 +6,10 @@
 
 pub mod builtin;
 pub mod chain;
+#[cfg(not(fuzzing))]
+mod completion;
+#[cfg(fuzzing)]
+pub mod completion;
 mod escapes;
 pub mod listener;
 pub mod openai;

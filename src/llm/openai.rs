@@ -6,11 +6,10 @@
 //! has the figures). Invariants: the provider's text never reaches a log or an error; redirects are
 //! not followed; a stream counts as ended only by `[DONE]` or a `finish_reason`.
 
-use super::escapes;
+use super::completion::Answer;
 use super::sse::Events;
 use super::{ChatModel, ChatRequest, Fault, Piece, TokenStream};
 use crate::config;
-use crate::domain::step::FinishReason;
 use crate::domain::transcript::Role;
 use crate::domain::{Error, ErrorCode};
 use async_openai::types::chat::{
@@ -24,17 +23,12 @@ use futures_util::stream;
 use reqwest::header::{
     ACCEPT, AUTHORIZATION, CONTENT_TYPE, DATE, HeaderMap, HeaderValue, RETRY_AFTER,
 };
-use serde::Deserialize;
-use serde::de::{Deserializer, IgnoredAny, Visitor};
-use std::borrow::Cow;
 use std::time::Duration;
 
 /// How long a connection may take to come about.
 const CONNECT: Duration = Duration::from_secs(5);
 /// How long to wait for the usage figures once the answer itself has ended.
 const USAGE: Duration = Duration::from_millis(500);
-/// Broken events that one answer may have before it is given up.
-const BROKEN: u32 = 16;
 /// Bytes that are read ahead into one piece.
 const PIECE: usize = 16 * 1024;
 
@@ -296,155 +290,5 @@ impl Reader {
                 None => return Ok(()),
             }
         }
-    }
-}
-
-/// What the events have said so far.
-#[derive(Default)]
-struct Answer {
-    text: String,
-    finish_reason: Option<FinishReason>,
-    input_tokens: Option<i64>,
-    output_tokens: Option<i64>,
-    done: bool,
-    ended: bool,
-    broken: u32,
-    fault: Option<Fault>,
-}
-
-impl Answer {
-    fn event(&mut self, data: &[u8]) -> Result<(), Fault> {
-        if data == b"[DONE]" {
-            self.done = true;
-            return Ok(());
-        }
-        let mended;
-        let chunk = match serde_json::from_slice::<Chunk<'_>>(data) {
-            Err(_) if let Some(whole) = escapes::mend(data) => {
-                mended = whole;
-                serde_json::from_slice(&mended)
-            }
-            read => read,
-        };
-        let Ok(chunk) = chunk else {
-            self.broken += 1;
-            return if self.broken > BROKEN {
-                Err(Fault::Malformed)
-            } else {
-                Ok(())
-            };
-        };
-        if chunk.error.is_some() {
-            return Err(Fault::Status { status: 500 });
-        }
-        if let Some(usage) = chunk.usage {
-            self.input_tokens = usage.prompt_tokens.or(self.input_tokens);
-            self.output_tokens = usage.completion_tokens.or(self.output_tokens);
-        }
-        if let Some(choice) = chunk.choices.into_iter().flatten().next() {
-            if let Some(Text(content)) = choice.delta.and_then(|delta| delta.content) {
-                self.text.push_str(&content);
-            }
-            if let Some(reason) = choice
-                .finish_reason
-                .and_then(|Text(reason)| finish_reason(&reason))
-            {
-                self.finish_reason = Some(reason);
-            }
-        }
-        Ok(())
-    }
-
-    /// The stream is over: was the answer?
-    fn close(&mut self) -> Result<(), Fault> {
-        if self.done || self.finish_reason.is_some() {
-            self.ended = true;
-            Ok(())
-        } else {
-            Err(Fault::Connection)
-        }
-    }
-
-    fn take(&mut self) -> Option<Piece> {
-        if let Some(text) = self.take_text() {
-            return Some(text);
-        }
-        std::mem::take(&mut self.ended).then(|| Piece::End {
-            finish_reason: self.finish_reason.unwrap_or(FinishReason::Stop),
-            input_tokens: self.input_tokens,
-            output_tokens: self.output_tokens,
-        })
-    }
-
-    fn take_text(&mut self) -> Option<Piece> {
-        (!self.text.is_empty()).then(|| Piece::Text(std::mem::take(&mut self.text)))
-    }
-}
-
-/// Servers differ in their words for the end.
-fn finish_reason(word: &str) -> Option<FinishReason> {
-    match word {
-        "" | "null" => None,
-        "length" | "max_tokens" => Some(FinishReason::Length),
-        "content_filter" => Some(FinishReason::ContentFilter),
-        _ => Some(FinishReason::Stop),
-    }
-}
-
-/// A chunk as servers really send it: everything may be missing.
-#[derive(Deserialize)]
-struct Chunk<'a> {
-    #[serde(borrow, default)]
-    choices: Option<Vec<Choice<'a>>>,
-    #[serde(default)]
-    usage: Option<Usage>,
-    #[serde(default)]
-    error: Option<IgnoredAny>,
-}
-
-#[derive(Deserialize)]
-struct Choice<'a> {
-    #[serde(borrow, default)]
-    delta: Option<Delta<'a>>,
-    #[serde(borrow, default)]
-    finish_reason: Option<Text<'a>>,
-}
-
-#[derive(Deserialize)]
-struct Delta<'a> {
-    #[serde(borrow, default)]
-    content: Option<Text<'a>>,
-}
-
-#[derive(Deserialize)]
-struct Usage {
-    #[serde(default)]
-    prompt_tokens: Option<i64>,
-    #[serde(default)]
-    completion_tokens: Option<i64>,
-}
-
-/// A string that is borrowed from the event where it has no escapes.
-struct Text<'a>(Cow<'a, str>);
-
-impl<'de: 'a, 'a> Deserialize<'de> for Text<'a> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct AsText;
-        impl<'de> Visitor<'de> for AsText {
-            type Value = Text<'de>;
-
-            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                f.write_str("a string")
-            }
-
-            fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Self::Value, E> {
-                Ok(Text(Cow::Borrowed(text)))
-            }
-
-            fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
-                Ok(Text(Cow::Owned(text.to_owned())))
-            }
-        }
-        deserializer.deserialize_str(AsText)
     }
 }

@@ -10,8 +10,8 @@ pub use socket::{ABNORMAL, ConnectOptions, Event, Socket};
 use crate::domain::{SessionId, UserId};
 use crate::wire::rest::{
     ChangePasswordRequest, ClientKind, CreateSessionRequest, GenerateRequest, HealthBody,
-    LoginBody, LoginRequest, Problem, PromptBody, RefreshRequest, RegisterRequest, Secret,
-    SessionBody, StepBody, UsageBody, UserBody,
+    LoginBody, LoginRequest, Problem, PromptBody, PromptRequest, RefreshRequest, RegisterRequest,
+    Secret, SessionBody, StepBody, UsageBody, UserBody,
 };
 use crate::wire::rights::{AccessBody, ExportBody, ReceiptBody};
 use reqwest::header::{AUTHORIZATION, HeaderValue};
@@ -300,9 +300,8 @@ impl Client {
         self.call(
             Method::PUT,
             "/me/prompt",
-            Some(&PromptBody {
+            Some(&PromptRequest {
                 prompt: prompt.into(),
-                version: 0,
             }),
         )
         .await

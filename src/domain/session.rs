@@ -3,7 +3,7 @@
 //! Owns [`EmotionSession`]. Invariant: a session belongs to one user for ever, and once it has
 //! ended no step is added to it.
 
-use super::error::Result;
+use super::error::{Error, Result};
 use super::id::{SessionId, UserId};
 use super::text;
 use super::time::Timestamp;
@@ -23,7 +23,7 @@ pub struct EmotionSession {
     pub ended_at: Option<Timestamp>,
 }
 
-/// The seed's descriptive fields; each is free text of at most [`LABEL_MAX`] bytes.
+/// The seed's descriptive fields; each is free text of at most [`LABEL_MAX`] characters.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Labels {
     /// The leading emotion.
@@ -38,7 +38,7 @@ pub struct Labels {
     pub insight_tag: Option<String>,
 }
 
-/// Longest label, in bytes of UTF-8.
+/// Longest label, in characters.
 pub const LABEL_MAX: usize = 4096;
 
 impl Labels {
@@ -56,7 +56,14 @@ impl Labels {
     /// Checks each given label; blank ones count as absent.
     pub fn parse(self) -> Result<Self> {
         let check = |field, value: Option<String>| match value {
-            Some(text) if !text.trim().is_empty() => text::free(field, &text, LABEL_MAX).map(Some),
+            Some(text) if text.chars().count() > LABEL_MAX => {
+                let message = format!("must be at most {LABEL_MAX} characters");
+                Err(Error::invalid(field, message))
+            }
+            Some(text) if text.contains('\0') => {
+                Err(Error::invalid(field, "must not contain the NUL character"))
+            }
+            Some(text) if !text::is_blank(&text) => Ok(Some(text)),
             _ => Ok(None),
         };
         Ok(Self {

@@ -34,19 +34,22 @@ pub fn free(field: &'static str, text: &str, max_bytes: usize) -> Result<String>
     if text.contains('\0') {
         return Err(Error::invalid(field, "must not contain the NUL character"));
     }
-    // Zero-width characters alone are blank to a person.
-    let invisible = |c: char| {
+    if is_blank(text) {
+        return Err(Error::invalid(field, "must not be empty"));
+    }
+    Ok(text.to_owned())
+}
+
+/// Whether a person sees nothing of this text: zero-width characters alone are blank, too.
+pub fn is_blank(text: &str) -> bool {
+    text.chars().all(|c| {
         c.is_whitespace()
             || c.is_control()
             || matches!(
                 c,
                 '\u{200b}'..='\u{200f}' | '\u{2060}' | '\u{feff}' | '\u{3164}'
             )
-    };
-    if text.chars().all(invisible) {
-        return Err(Error::invalid(field, "must not be empty"));
-    }
-    Ok(text.to_owned())
+    })
 }
 
 #[cfg(test)]

@@ -9,7 +9,9 @@ use axum::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY};
 use axum::middleware::{self, Next};
 use axum::response::Response;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme};
-use utoipa::openapi::{ComponentsBuilder, Info, License, OpenApi, OpenApiBuilder};
+use utoipa::openapi::{
+    ComponentsBuilder, ContentBuilder, Info, License, OpenApi, OpenApiBuilder, Ref, ResponseBuilder,
+};
 use utoipa_swagger_ui::{Config, SwaggerUi};
 
 /// What the description says beside the routes.
@@ -40,6 +42,36 @@ pub(super) fn description() -> OpenApi {
             [],
         )]))
         .build()
+}
+
+/// Adds what every operation with a body may answer: that it is too large, or no JSON.
+pub(super) fn add_refusals_of_bodies(api: &mut OpenApi) {
+    let problem = |description: &str| {
+        let schema = Ref::from_schema_name("Problem");
+        ResponseBuilder::new()
+            .description(description)
+            .content(
+                "application/problem+json",
+                ContentBuilder::new().schema(Some(schema)).build(),
+            )
+            .build()
+    };
+    for item in api.paths.paths.values_mut() {
+        for operation in [&mut item.post, &mut item.put, &mut item.patch] {
+            let Some(operation) = operation.as_mut().filter(|o| o.request_body.is_some()) else {
+                continue;
+            };
+            let responses = &mut operation.responses.responses;
+            for (status, description) in [
+                ("413", "The body is too large"),
+                ("415", "The body is not application/json"),
+            ] {
+                responses
+                    .entry(status.to_owned())
+                    .or_insert_with(|| problem(description).into());
+            }
+        }
+    }
 }
 
 /// The description and its page.

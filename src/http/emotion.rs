@@ -129,7 +129,11 @@ pub(super) async fn end_session(
 /// The steps of a session by ascending order: whole, or by pages with `limit`.
 #[utoipa::path(
     get, path = "/emotion/steps/{session_id}", tag = "steps",
-    params(("session_id" = uuid::Uuid, Path, description = "The session"), Page),
+    params(
+        ("session_id" = uuid::Uuid, Path, description = "The session"),
+        ("limit" = Option<u32>, Query, description = "Most items to send, 1 to 200. Without it the list comes whole.", minimum = 1, maximum = 200),
+        ("cursor" = Option<String>, Query, description = "Where the page before ended: taken from its `Link` header.", pattern = r"^[0-9]{1,18}$"),
+    ),
     responses(
         (status = 200, body = Vec<StepBody>, headers(("Link" = String, description = "The next page, if there may be one"))),
         (status = 401, body = Problem, content_type = "application/problem+json"),

@@ -139,6 +139,11 @@ impl<T: DeserializeOwned> FromRequest<Surface> for Body<T> {
 }
 
 fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Response> {
+    // The library would also take a list of the members' values, in their order.
+    if bytes.trim_ascii_start().starts_with(b"[") {
+        let error = Error::new(ErrorCode::InvalidInput, "the body must be a JSON object");
+        return Err(Failure::from(error).into_response());
+    }
     let mut json = serde_json::Deserializer::from_slice(bytes);
     let value = serde_path_to_error::deserialize(&mut json).map_err(|error| {
         use serde_json::error::Category;

@@ -41,6 +41,7 @@ use tokio::net::TcpListener;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use utoipa::openapi::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -116,14 +117,21 @@ fn rest() -> OpenApiRouter<Surface> {
         .routes(routes!(health::live))
 }
 
+/// The routes and their description.
+fn parts() -> (Router<Surface>, OpenApi) {
+    let (routes, mut api) = rest().split_for_parts();
+    docs::add_refusals_of_bodies(&mut api);
+    (routes, api)
+}
+
 /// The OpenAPI description of the REST surface, as JSON.
 pub fn openapi_json() -> String {
-    let (_, api) = rest().split_for_parts();
+    let (_, api) = parts();
     api.to_pretty_json().unwrap_or_default()
 }
 
 fn router(surface: Surface) -> Router {
-    let (rest, api) = rest().split_for_parts();
+    let (rest, api) = parts();
     rest.route("/ws/emotion", axum::routing::get(upgrade::upgrade))
         .merge(docs::router(api))
         .fallback(|| async { Failure::from(crate::domain::Error::not_found("path")) })

@@ -23,6 +23,7 @@ pub(super) struct Page {
     #[param(minimum = 1, maximum = 200)]
     pub(super) limit: Option<u32>,
     /// Where the page before ended: taken from its `Link` header.
+    #[param(pattern = r"^[0-9]{1,18}\.[0-9a-fA-F]{32}$")]
     pub(super) cursor: Option<String>,
 }
 
@@ -41,10 +42,9 @@ impl Page {
     pub(super) fn by_time(&self) -> Result<Option<(Timestamp, Uuid)>, Error> {
         let read = |cursor: &str| {
             let (time, id) = cursor.split_once('.')?;
-            Some((
-                Timestamp::from_micros(time.parse().ok()?),
-                Uuid::try_parse(id).ok()?,
-            ))
+            let time = digits(time)?;
+            let id = (id.len() == 32).then(|| Uuid::try_parse(id).ok())??;
+            Some((Timestamp::from_micros(time), id))
         };
         self.cursor
             .as_deref()
@@ -56,9 +56,15 @@ impl Page {
     pub(super) fn by_number(&self) -> Result<Option<i64>, Error> {
         self.cursor
             .as_deref()
-            .map(|cursor| cursor.parse().map_err(|_| wrong()))
+            .map(|cursor| digits(cursor).ok_or_else(wrong))
             .transpose()
     }
+}
+
+/// A number as a cursor has it.
+fn digits(text: &str) -> Option<i64> {
+    let plain = text.len() <= 18 && text.bytes().all(|b| b.is_ascii_digit());
+    plain.then(|| text.parse().ok()).flatten()
 }
 
 fn wrong() -> Error {

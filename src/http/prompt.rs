@@ -4,7 +4,7 @@ use super::extract::{Body, Caller};
 use super::problem::Failure;
 use super::{Surface, no_content};
 use crate::domain::prompt::{Prompt, PromptName};
-use crate::wire::rest::{Problem, PromptBody};
+use crate::wire::rest::{Problem, PromptBody, PromptRequest};
 use axum::Json;
 use axum::extract::State;
 use axum::response::Response;
@@ -38,7 +38,7 @@ pub(super) async fn get(
 
 /// Set your own prompt. It is used from the next turn on.
 #[utoipa::path(
-    put, path = "/me/prompt", tag = "prompts", request_body = PromptBody,
+    put, path = "/me/prompt", tag = "prompts", request_body = PromptRequest,
     responses(
         (status = 200, body = PromptBody),
         (status = 400, body = Problem, content_type = "application/problem+json"),
@@ -49,7 +49,7 @@ pub(super) async fn get(
 pub(super) async fn put(
     State(surface): State<Surface>,
     caller: Caller,
-    Body(request): Body<PromptBody>,
+    Body(request): Body<PromptRequest>,
 ) -> Result<Json<PromptBody>, Failure> {
     let name = PromptName::Personal(caller.user_id());
     Ok(Json(

@@ -32,10 +32,14 @@ impl From<&str> for Secret {
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 pub struct RegisterRequest {
     /// What the person wants to be called: 1 to 100 characters.
-    #[schema(min_length = 1, max_length = 100, example = "지우")]
+    #[schema(
+        min_length = 1,
+        pattern = r"^\s*[^\s\x00-\x1f\x7f-\x9f]([^\x00-\x1f\x7f-\x9f]{0,98}[^\s\x00-\x1f\x7f-\x9f])?\s*$",
+        example = "지우"
+    )]
     pub name: String,
     /// Where the account is registered; case does not matter.
-    #[schema(example = "jiwoo@example.com", max_length = 254)]
+    #[schema(format = Email, example = "jiwoo@example.com", max_length = 254)]
     pub email: String,
     /// 10 to 128 characters, any of them.
     #[schema(value_type = String, format = Password, min_length = 10, max_length = 128)]
@@ -72,7 +76,7 @@ impl From<User> for UserBody {
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 pub struct LoginRequest {
     /// The address of the account.
-    #[schema(example = "jiwoo@example.com")]
+    #[schema(format = Email, example = "jiwoo@example.com")]
     pub email: String,
     /// Its password.
     #[schema(value_type = String, format = Password)]
@@ -163,24 +167,27 @@ pub struct ChangePasswordRequest {
 pub struct CreateSessionRequest {
     /// When given, the asker's own id.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<uuid::Uuid>)]
+    #[schema(value_type = Option<String>, format = Uuid, pattern = r"^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$")]
     pub user_id: Option<UserId>,
     /// The leading emotion.
     #[serde(default)]
-    #[schema(example = "불안")]
+    #[schema(max_length = 4096, pattern = r"^[^\x00]*$", example = "불안")]
     pub emotion_label: Option<String>,
     /// What it is about.
     #[serde(default)]
-    #[schema(example = "이직")]
+    #[schema(max_length = 4096, pattern = r"^[^\x00]*$", example = "이직")]
     pub topic: Option<String>,
     /// What set it off.
     #[serde(default)]
+    #[schema(max_length = 4096, pattern = r"^[^\x00]*$")]
     pub trigger_summary: Option<String>,
     /// What the person came to see.
     #[serde(default)]
+    #[schema(max_length = 4096, pattern = r"^[^\x00]*$")]
     pub insight_summary: Option<String>,
     /// A tag for that insight.
     #[serde(default)]
+    #[schema(max_length = 4096, pattern = r"^[^\x00]*$")]
     pub insight_tag: Option<String>,
 }
 
@@ -247,25 +254,32 @@ impl From<EmotionSession> for SessionBody {
 pub struct GenerateRequest {
     /// The session to continue; absent starts a new one.
     #[serde(default)]
-    #[schema(value_type = Option<uuid::Uuid>)]
+    #[schema(value_type = Option<String>, format = Uuid, pattern = r"^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$")]
     pub session_id: Option<SessionId>,
     /// When given, the asker's own id.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<uuid::Uuid>)]
+    #[schema(value_type = Option<String>, format = Uuid, pattern = r"^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$")]
     pub user_id: Option<UserId>,
     /// What the person says; not blank.
-    #[schema(min_length = 1, example = "요즘 기분이 별로야.")]
+    #[schema(
+        min_length = 1,
+        pattern = r"^[^\x00]*[^\s\x00-\x1f\x7f-\x9f\u200b-\u200f\u2060\ufeff\u3164][^\x00]*$",
+        example = "요즘 기분이 별로야."
+    )]
     pub user_input: String,
     /// The client's word for the kind of step: 1 to 32 characters.
     #[serde(default)]
-    #[schema(example = "normal", max_length = 32)]
+    #[schema(
+        example = "normal",
+        pattern = r"^\s*[^\s\x00-\x1f\x7f-\x9f]([^\x00-\x1f\x7f-\x9f]{0,30}[^\s\x00-\x1f\x7f-\x9f])?\s*$"
+    )]
     pub step_type: Option<String>,
     /// A wish for the model, below the server's own prompt.
     #[serde(default)]
     pub system_prompt: Option<String>,
     /// The client's name for this message: sending it again makes no second step.
     #[serde(default)]
-    #[schema(max_length = 64)]
+    #[schema(pattern = r"^[!-~]{1,64}$")]
     pub message_id: Option<String>,
 }
 
@@ -322,14 +336,25 @@ impl From<EmotionStep> for StepBody {
     }
 }
 
+/// `PUT /me/prompt`
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct PromptRequest {
+    /// The person's own instructions for the listener, below the server's.
+    #[schema(
+        min_length = 1,
+        pattern = r"^[^\x00]*[^\s\x00-\x1f\x7f-\x9f\u200b-\u200f\u2060\ufeff\u3164][^\x00]*$",
+        example = "반말로 편하게 이야기해 줘."
+    )]
+    pub prompt: String,
+}
+
 /// `GET|PUT /me/prompt`
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct PromptBody {
     /// The person's own instructions for the listener, below the server's.
-    #[schema(min_length = 1, example = "반말로 편하게 이야기해 줘.")]
+    #[schema(example = "반말로 편하게 이야기해 줘.")]
     pub prompt: String,
-    /// Counts the versions from 1; ignored in a request.
-    #[serde(default)]
+    /// Counts the versions from 1.
     pub version: i64,
 }
 

@@ -36,6 +36,9 @@ async fn bodies_of_the_wrong_shape_name_the_member_and_nothing_else() {
             Some("email"),
         ),
         ("/register", "[]".into(), 422, None),
+        // The members' values in their order are no object.
+        (generate, r#"[null, null, "말"]"#.into(), 422, None),
+        ("/emotion/sessions", " [null, null]".into(), 422, None),
         ("/register", r#""canary""#.into(), 422, None),
         ("/register", "null".into(), 422, None),
         ("/register", String::new(), 400, None),
@@ -85,7 +88,7 @@ async fn bodies_of_the_wrong_shape_name_the_member_and_nothing_else() {
         ),
         (
             "/emotion/sessions",
-            json!({"topic": "가".repeat(2000)}).to_string(),
+            json!({"topic": "가".repeat(4097)}).to_string(),
             422,
             Some("topic"),
         ),

@@ -14,6 +14,7 @@ pub mod refresh;
 pub mod reserve;
 pub mod seal;
 pub mod token;
+pub mod witness;
 
 use crate::domain::{Error, Random, Result};
 

@@ -10,6 +10,7 @@ use crate::auth::SystemRandom;
 use crate::auth::keys::Keys;
 use crate::auth::masters::Masters;
 use crate::auth::seal::MasterKeys;
+use crate::auth::witness::Witness;
 use crate::config::Config;
 use crate::domain::{Error, ErrorCode};
 use crate::store::Store;
@@ -33,6 +34,14 @@ impl Backend {
             _ if !named.as_os_str().is_empty() => named.clone(),
             Self::Sqlite(path) => path.with_file_name("master.key"),
             Self::Postgres(_) => PathBuf::from("data/master.key"),
+        }
+    }
+
+    /// What this machine remembers outside the database: beside the file, or beside the keys.
+    pub(super) fn witness(&self, key_file: &Path) -> Witness {
+        match self {
+            Self::Sqlite(path) => Witness::beside(path),
+            Self::Postgres(_) => Witness::beside(&key_file.with_file_name("postgres")),
         }
     }
 

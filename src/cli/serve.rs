@@ -123,6 +123,7 @@ impl Server {
             // The lock says that nobody else can be running a turn.
             app.close_all_orphans().await?;
         }
+        app.recognise_an_old_copy().await?;
         let schema = app.schema_version().await?;
         let mut greeting = format!(
             "deepme {} on http://{address} (API description at http://{address}/docs)\n\

@@ -109,6 +109,7 @@ pub(super) async fn app(
         models,
         keys,
         masters,
+        witness: Some(backend.witness(&key_file)),
         clock: Arc::new(SystemClock),
         random: Arc::new(SystemRandom),
     })?)

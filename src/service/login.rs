@@ -348,6 +348,10 @@ impl App {
             for (user_id, at) in &lately {
                 if known.get(user_id) != Some(at) {
                     self.heard_of(Revoked::Of(*user_id));
+                    // Erased, by a command or another instance: this machine remembers it, too.
+                    if let Ok(None) = self.store.user(*user_id).await {
+                        self.remember_erased(*user_id).await;
+                    }
                 }
             }
             known = lately.into_iter().collect();
@@ -368,6 +372,7 @@ impl App {
         if gone > 0 {
             tracing::debug!(rows = gone, "forgot what has had its time");
         }
+        self.beat().await?;
         self.forget_what_was_kept().await
     }
 }

@@ -17,6 +17,7 @@ pub mod meters;
 mod pace;
 pub mod prompt;
 mod recitals;
+mod restored;
 mod retention;
 mod rights;
 pub mod session;
@@ -29,6 +30,7 @@ use crate::auth::keys::Keys;
 use crate::auth::masters::Masters;
 use crate::auth::password::Hasher;
 use crate::auth::token::Tokens;
+use crate::auth::witness::Witness;
 use crate::config::Config;
 use crate::domain::safety::Tier;
 use crate::domain::{Clock, Random, Result};
@@ -60,6 +62,8 @@ pub struct Parts {
     pub keys: Keys,
     /// The keys that wrap those which people's words are sealed with.
     pub masters: Masters,
+    /// What this machine remembers of the store outside it, if anything.
+    pub witness: Option<Witness>,
     /// The time.
     pub clock: Arc<dyn Clock>,
     /// Random bytes.
@@ -74,6 +78,7 @@ pub struct App {
     store: Arc<dyn Store>,
     /// What has.
     vault: vault::Vault,
+    witness: Option<Witness>,
     bulletin: Option<Arc<dyn Bulletin>>,
     chain: Chain,
     keys: Arc<Keys>,
@@ -138,6 +143,7 @@ impl App {
             config,
             settings,
             store: parts.store,
+            witness: parts.witness,
             bulletin: parts.bulletin,
             clock: parts.clock,
             random: parts.random,

@@ -23,6 +23,7 @@ impl App {
                 turn.stop();
             }
         }
+        self.remember_erased(user_id).await;
         tracing::info!(%user_id, "account erased");
         let erased = match deleted {
             Deleted::With(erased) => Some(erased.into()),

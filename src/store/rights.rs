@@ -49,6 +49,13 @@ pub trait Rights: Send + Sync + 'static {
     /// Deletes notes of accesses before `before`, at most `most`; how many.
     fn forget_accesses(&self, before: Timestamp, most: u32) -> BoxFuture<'_, Result<u64>>;
 
+    /// Records that the database is in use at `at`, unless a later time is recorded; the one that then is.
+    fn beat(&self, at: Timestamp) -> BoxFuture<'_, Result<Timestamp>>;
+
+    /// Ends all logins of everybody and forgets all tickets, codes and invitations; how many accounts there
+    /// are.
+    fn begin_anew(&self) -> BoxFuture<'_, Result<u64>>;
+
     /// Whether what is deleted is overwritten by [`Self::scrub`].
     fn has_files(&self) -> bool;
 

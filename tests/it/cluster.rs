@@ -127,6 +127,24 @@ impl Cluster {
         self.url(&name)
     }
 
+    /// The URL of a copy of one of its databases, whose connections end by that.
+    pub async fn copy_of(&self, url: &str) -> String {
+        let original = url.rsplit('/').next().unwrap();
+        let original = original.split('?').next().unwrap();
+        let name = format!("deepme_{}", Uuid::new_v4().simple());
+        let client = connect(&self.url("postgres")).await;
+        let end = format!(
+            "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = '{original}'"
+        );
+        let allow = |yes| format!("ALTER DATABASE {original} ALLOW_CONNECTIONS {yes}");
+        client.batch_execute(&allow(false)).await.unwrap();
+        client.batch_execute(&end).await.unwrap();
+        let made = format!("CREATE DATABASE {name} TEMPLATE {original}");
+        client.batch_execute(&made).await.unwrap();
+        client.batch_execute(&allow(true)).await.unwrap();
+        self.url(&name)
+    }
+
     fn own_one(&self) -> &Own {
         self.own.as_ref().expect("a server of one's own")
     }

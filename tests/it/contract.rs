@@ -195,6 +195,8 @@ macro_rules! every_case {
                 a_session_has_an_owner,
                 what_was_used_is_listed_by_day,
                 an_account_goes_whole_and_how_much_it_was_is_told,
+                a_beat_is_the_latest_of_all,
+                everybody_begins_anew,
                 words_are_forgotten_by_when_the_last_one_was_said,
                 sessions_are_forgotten_by_when_the_last_word_was_said;
             prompts:

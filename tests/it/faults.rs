@@ -7,6 +7,7 @@ mod disk;
 mod limits;
 mod migrating;
 mod order;
+mod restored;
 mod slow;
 mod stopping;
 mod table;

@@ -200,6 +200,7 @@ fn program(store: Arc<dyn Store>, masters: MasterKeys) -> Arc<App> {
         models: Vec::new(),
         keys: deepme::auth::keys::Keys::generate(&SystemRandom).unwrap(),
         masters: Masters::fixed(masters),
+        witness: None,
         clock: Arc::new(ManualClock::new(START)),
         random: Arc::new(SystemRandom),
     })

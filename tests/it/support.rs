@@ -6,6 +6,7 @@ use deepme::auth::SystemRandom;
 use deepme::auth::keys::Keys;
 use deepme::auth::masters::Masters;
 use deepme::auth::seal::MasterKeys;
+use deepme::auth::witness::Witness;
 use deepme::client::{Client, ConnectOptions, Event, Socket};
 use deepme::config::Config;
 use deepme::domain::step::FinishReason;
@@ -185,6 +186,7 @@ impl Server {
             models: models.unwrap_or_else(|| vec![Arc::clone(&model) as Arc<dyn ChatModel>]),
             keys,
             masters: Masters::of_file(masters, master_file),
+            witness: Some(Witness::beside(&dir.path().join("witness"))),
             clock: Arc::<ManualClock>::clone(&clock),
             random: Arc::new(SystemRandom),
         })
@@ -192,6 +194,7 @@ impl Server {
         if alone {
             app.close_all_orphans().await.unwrap();
         }
+        app.recognise_an_old_copy().await.unwrap();
         let heeding = Arc::clone(&app);
         tokio::spawn(async move { heeding.heed().await });
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

@@ -2,7 +2,7 @@
 
 use super::logins::revoke;
 use super::pool::{Again, Done};
-use super::{PostgresStore, run, time, usage};
+use super::{PostgresStore, meta, run, time, usage};
 use crate::domain::rights::{Access, Erased};
 use crate::domain::usage::Usage;
 use crate::domain::{AccessId, Result, SessionId, Timestamp, UserId};
@@ -69,6 +69,15 @@ impl Rights for PostgresStore {
 
     fn forget_accesses(&self, before: Timestamp, most: u32) -> BoxFuture<'_, Result<u64>> {
         run!(self, Again::Always, |c| forget_accesses(&c, before, most))
+    }
+
+    fn beat(&self, at: Timestamp) -> BoxFuture<'_, Result<Timestamp>> {
+        run!(self, Again::Always, |c| beat(&c, at))
+    }
+
+    fn begin_anew(&self) -> BoxFuture<'_, Result<u64>> {
+        // Done twice, it ends what has ended.
+        run!(self, Again::Always, |c| begin_anew(&c))
     }
 
     fn has_files(&self) -> bool {
@@ -208,6 +217,22 @@ async fn forget_sessions(c: &Object, before: Timestamp, most: u32) -> Done<u64> 
     let statement = c.prepare_cached(&sql).await?;
     let values: [&(dyn ToSql + Sync); 2] = [&before.as_micros(), &i64::from(most)];
     Ok(c.execute(&statement, &values).await?)
+}
+
+async fn beat(c: &Object, at: Timestamp) -> Done<Timestamp> {
+    let recorded = meta::later(c, "beat", at.as_micros()).await?;
+    Ok(Timestamp::from_micros(recorded))
+}
+
+async fn begin_anew(c: &Object) -> Done<u64> {
+    let statement = c
+        .prepare_cached(
+            "WITH t AS (DELETE FROM tickets), r AS (DELETE FROM recoveries),
+                  i AS (DELETE FROM invites), l AS (DELETE FROM logins)
+             UPDATE users SET token_epoch = token_epoch + 1",
+        )
+        .await?;
+    Ok(c.execute(&statement, &[]).await?)
 }
 
 async fn forget_accesses(c: &Object, before: Timestamp, most: u32) -> Done<u64> {

@@ -1,7 +1,7 @@
 //! The part of the store that is about a person's rights, on the embedded backend.
 
 use super::logins::revoke;
-use super::{SqliteStore, failed, file, migrate, time, usage, uuid};
+use super::{SqliteStore, failed, file, meta, migrate, time, usage, uuid};
 use crate::domain::rights::{Access, Erased};
 use crate::domain::usage::Usage;
 use crate::domain::{AccessId, Error, Result, SessionId, Timestamp, UserId};
@@ -74,6 +74,17 @@ impl Rights for SqliteStore {
         let sql = "DELETE FROM accesses WHERE access_id IN (
                        SELECT access_id FROM accesses WHERE at < ?1 ORDER BY at LIMIT ?2)";
         self.forget(sql.to_owned(), before, most)
+    }
+
+    fn beat(&self, at: Timestamp) -> BoxFuture<'_, Result<Timestamp>> {
+        Box::pin(
+            self.workers
+                .write(move |c| meta::later(c, "beat", at.as_micros()).map(Timestamp::from_micros)),
+        )
+    }
+
+    fn begin_anew(&self) -> BoxFuture<'_, Result<u64>> {
+        Box::pin(self.workers.write(begin_anew))
     }
 
     fn has_files(&self) -> bool {
@@ -219,6 +230,17 @@ fn forget_words(c: &Connection, before: Timestamp, at: Timestamp, most: u32) -> 
             .map_err(failed)?;
     }
     Ok(silent.len() as u64)
+}
+
+fn begin_anew(c: &Connection) -> Result<u64> {
+    c.execute_batch(
+        "DELETE FROM tickets; DELETE FROM recoveries; DELETE FROM invites; DELETE FROM logins",
+    )
+    .map_err(failed)?;
+    c.prepare_cached("UPDATE users SET token_epoch = token_epoch + 1")
+        .and_then(|mut s| s.execute([]))
+        .map(|accounts| accounts as u64)
+        .map_err(failed)
 }
 
 fn scrub(path: &Path) -> Result<bool> {

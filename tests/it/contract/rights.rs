@@ -253,3 +253,50 @@ pub async fn sessions_are_forgotten_by_when_the_last_word_was_said(backend: &dyn
     assert!(!left(wordless).await && left(running).await);
     assert_eq!(user(1).user_id, me);
 }
+
+pub async fn a_beat_is_the_latest_of_all(backend: &dyn Backend) {
+    let store = backend.open().await;
+    let long_ago = Timestamp::from_micros(0);
+    assert_eq!(store.beat(long_ago).await.unwrap(), long_ago);
+    for (beat, latest) in [(5, 5), (3, 5), (7, 7), (7, 7)] {
+        assert_eq!(store.beat(at(beat)).await.unwrap(), at(latest));
+    }
+    assert_eq!(backend.open().await.beat(long_ago).await.unwrap(), at(7));
+}
+
+pub async fn everybody_begins_anew(backend: &dyn Backend) {
+    let store = backend.open().await;
+    let (me, mine) = talk(&*store, 1).await;
+    turn(&*store, me, mine, "말", "답").await;
+    let you = person(&*store, 2).await;
+    let mut logins = Vec::new();
+    for user_id in [me, you] {
+        let login = super::logins::login(user_id, user_id.0.as_u128());
+        assert!(store.add_login(login.clone()).await.unwrap());
+        assert!(
+            store
+                .add_recovery(user_id, "code".into(), at(90))
+                .await
+                .unwrap()
+        );
+        logins.push(login.login_id);
+    }
+    store
+        .add_invite("invite".into(), at(0), at(90))
+        .await
+        .unwrap();
+    assert_eq!(store.begin_anew().await.unwrap(), 2);
+    for (user_id, login_id) in [(me, logins[0]), (you, logins[1])] {
+        assert_eq!(store.standing(user_id, login_id).await.unwrap(), None);
+        assert_eq!(store.user(user_id).await.unwrap().unwrap().token_epoch, 1);
+    }
+    let reset = store.reset_password(user(1).email, "code".into(), "new".into(), at(1));
+    assert_eq!(reset.await.unwrap(), None);
+    let joined = store.add_invited_user(user(3), "h".into(), "invite".into(), at(1));
+    assert!(!joined.await.unwrap());
+    // What was said is where it was, and a login of today holds.
+    assert_eq!(said(&*store, me, mine).await, 1);
+    let mut again = super::logins::login(me, 77);
+    again.epoch = 1;
+    assert!(store.add_login(again).await.unwrap());
+}

@@ -54,6 +54,14 @@ impl Rights for Unsure {
         self.inner.forget_accesses(before, most)
     }
 
+    fn beat(&self, at: Timestamp) -> BoxFuture<'_, Result<Timestamp>> {
+        self.inner.beat(at)
+    }
+
+    fn begin_anew(&self) -> BoxFuture<'_, Result<u64>> {
+        self.inner.begin_anew()
+    }
+
     fn has_files(&self) -> bool {
         self.inner.has_files()
     }

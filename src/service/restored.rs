@@ -1,0 +1,73 @@
+//! A database that was put back from an old copy.
+//!
+//! Owns how that is noticed and what is done. Called at the start of a server, and by the sweep. Invariants: the
+//! database never lags behind what this machine remembers of it unless it is an old copy; on an old copy no token,
+//! ticket or code of its time holds, and who was erased since is erased again before anybody is served.
+
+use super::App;
+use crate::auth::witness::Witness;
+use crate::domain::{Error, Result, Timestamp, UserId};
+
+impl App {
+    /// Looks whether the database is older than what this machine has seen of it, and if so begins anew: whether
+    /// it is.
+    pub async fn recognise_an_old_copy(&self) -> Result<bool> {
+        let Some(seen) = self.remember(Witness::seen).await? else {
+            self.beat().await?;
+            return Ok(false);
+        };
+        let recorded = self.store.beat(Timestamp::from_micros(0)).await?;
+        let old = recorded < seen;
+        if old {
+            let erased = self.remember(Witness::erased).await?;
+            let now = self.clock.now();
+            let mut again: u64 = 0;
+            for user_id in erased {
+                again += u64::from(self.store.delete_user(user_id, now).await?.is_some());
+            }
+            let accounts = self.store.begin_anew().await?;
+            self.unscrubbed
+                .store(true, std::sync::atomic::Ordering::Relaxed);
+            tracing::warn!(
+                accounts,
+                erased = again,
+                "the database is older than what this machine has seen of it, a copy that was put back: everybody has to log in again, and who was erased since is erased again"
+            );
+            self.store.beat(seen).await?;
+        }
+        self.beat().await?;
+        Ok(old)
+    }
+
+    /// Records, in the database and beside it, that the database is in use now.
+    pub(super) async fn beat(&self) -> Result<()> {
+        if self.witness.is_none() {
+            return Ok(());
+        }
+        let beat = self.store.beat(self.clock.now()).await?;
+        self.remember(move |witness| witness.see(beat)).await
+    }
+
+    /// Remembers beside the database that somebody was erased.
+    pub(super) async fn remember_erased(&self, user_id: UserId) {
+        if let Err(error) = self
+            .remember(move |witness| witness.add_erased(user_id))
+            .await
+        {
+            tracing::error!(%user_id, code = %error.code(), causes = error.causes(), "an erasure could not be remembered beside the database: an old copy of it would bring the account back");
+        }
+    }
+
+    /// Works on the files beside the database, off the runtime's workers; nothing where there are none.
+    async fn remember<T: Default + Send + 'static>(
+        &self,
+        work: impl FnOnce(&Witness) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let Some(witness) = self.witness.clone() else {
+            return Ok(T::default());
+        };
+        tokio::task::spawn_blocking(move || work(&witness))
+            .await
+            .map_err(Error::internal)?
+    }
+}

@@ -23,7 +23,7 @@ use axum::{Extension, Json};
         (status = 429, description = "Too many guests from this address in an hour", body = Problem, content_type = "application/problem+json"),
     )
 )]
-pub(super) async fn register(
+pub(super) async fn register_guest(
     State(surface): State<Surface>,
     peer: Option<Extension<Peer>>,
     headers: HeaderMap,

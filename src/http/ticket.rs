@@ -21,7 +21,7 @@ use axum::http::{HeaderMap, StatusCode};
         (status = 429, description = "Too many tickets in a minute", body = Problem, content_type = "application/problem+json"),
     )
 )]
-pub(super) async fn issue(
+pub(super) async fn issue_ticket(
     State(surface): State<Surface>,
     caller: Caller,
     headers: HeaderMap,

@@ -6,7 +6,7 @@ use crate::raw::Ask;
 use crate::support::on_postgres;
 use serde_json::json;
 
-/// An id as the FastAPI original made them.
+/// An id as the original made them.
 const ID: &str = "7c9e6679-7425-40de-944b-e07fc1f90ae7";
 /// 30 days.
 const USUAL: u64 = 30 * 24 * 3600;
@@ -69,8 +69,8 @@ async fn a_token_is_made_beside_a_running_server_and_can_be_ended() {
     assert_eq!(answer.json()["user_id"], ID);
     assert_eq!(answer.json()["name"], "지우");
     assert_eq!(answer.json()["email"], json!(null));
-    let mut old_app = Ask::new("GET", "/ws/emotion").upgrade().bearer(&token);
-    old_app.path.push_str(&format!("?user_id={ID}"));
+    let old_app = Ask::new("GET", format!("/ws/emotion?user_id={ID}"));
+    let old_app = old_app.upgrade().bearer(&token);
     assert_eq!(old_app.send_to(server.address).await.status, 101);
     // The person can see that somebody may have been them.
     let log = Ask::new("GET", "/me/access-log").bearer(&token);
@@ -126,4 +126,25 @@ async fn a_token_needs_an_account() {
     let made = bench.token(&["JIWOO@example.com", "--json"]).ok();
     assert!(!made.err.contains("jiwoo"), "{made:?}");
     assert_eq!(made.json()["expires_in"], USUAL);
+}
+
+#[test]
+fn switches_that_weaken_the_doors_are_warned_of() {
+    const URLS: &str = "auth.query_token is on";
+    const GUESTS: &str = "limits.guests_an_hour counts nobody";
+    let machine = Machine::new();
+    let proxy = ("DEEPME_SERVER__TRUSTED_PROXIES", "127.0.0.1");
+    let guests = ("DEEPME_AUTH__GUESTS", "true");
+    for (env, warnings) in [
+        (&[][..], &[][..]),
+        (&[("DEEPME_AUTH__QUERY_TOKEN", "true")], &[URLS]),
+        (&[guests], &[GUESTS]),
+        (&[guests, proxy], &[]),
+    ] {
+        let stopped = machine.serve(&[], env).stop();
+        for warning in [URLS, GUESTS] {
+            let told = stopped.err.contains(warning);
+            assert_eq!(told, warnings.contains(&warning), "{warning} {stopped:?}");
+        }
+    }
 }

@@ -114,22 +114,18 @@ async fn security_09_the_origin_is_asked_in_its_place() {
     };
     let (theirs, mine) = (minsu.user_id.to_string(), jiwoo.user_id.to_string());
     let (evil, own, token) = ("https://evil.example", "http://test", jiwoo.token.as_str());
-    let table = [
-        (asks(1, false, evil, true, "x", &theirs), 429),
-        (asks(2, false, evil, true, "x", &theirs), 426),
-        (asks(2, true, evil, true, "x", &theirs), 403),
-        (asks(2, true, own, true, "x", &theirs), 400),
-        (asks(2, true, own, false, "x", &theirs), 401),
-        (asks(2, true, own, false, token, &theirs), 403),
-        (asks(2, true, own, false, token, &mine), 429),
+    let table: [(Ask, &[u16]); 7] = [
+        (asks(1, false, evil, true, "x", &theirs), &[429]),
+        (asks(2, false, evil, true, "x", &theirs), &[400, 426]),
+        (asks(2, true, evil, true, "x", &theirs), &[403]),
+        (asks(2, true, own, true, "x", &theirs), &[400]),
+        (asks(2, true, own, false, "x", &theirs), &[401]),
+        (asks(2, true, own, false, token, &theirs), &[403]),
+        (asks(2, true, own, false, token, &mine), &[429]),
     ];
-    for (ask, status) in table {
+    for (ask, statuses) in table {
         let answer = ask.send(&server).await;
-        let upgraded = ask.headers.iter().any(|(name, _)| name == "upgrade");
-        let status = match answer.status {
-            400 if !upgraded => 400,
-            _ => status,
-        };
-        assert_eq!(answer.status, status, "{ask:?} {}", answer.text());
+        let right = statuses.contains(&answer.status);
+        assert!(right, "{statuses:?} {ask:?} {}", answer.text());
     }
 }

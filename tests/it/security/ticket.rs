@@ -6,8 +6,10 @@ use crate::support::{PASSWORD, Person, Server};
 use deepme::auth::once;
 use deepme::client::{Client, ConnectOptions};
 use deepme::config::Config;
+use deepme::llm::scripted::answer;
 use futures_util::future::join_all;
 use std::time::{Duration, Instant};
+use tokio_tungstenite::tungstenite::Message;
 
 const PAGE: &str = "https://app.example.com";
 const OTHER_PAGE: &str = "http://localhost:5173";
@@ -63,14 +65,9 @@ async fn security_10_a_ticket_opens_one_socket_for_its_person() {
         let headers: Vec<(&str, &str)> = origin.map(|o| ("origin", o)).into_iter().collect();
         let mut socket = RawSocket::open(&server, &query, &headers).await;
         let session = socket.json().await;
-        let stop = deepme::wire::ws::ClientFrame::UserInput(deepme::wire::ws::UserMessage {
-            user_input: "안녕".into(),
-            ..Default::default()
-        });
-        server.script(deepme::llm::scripted::answer(&["네"]));
-        let text = serde_json::to_string(&stop).unwrap();
+        server.script(answer(&["네"]));
         socket
-            .send(tokio_tungstenite::tungstenite::Message::text(text))
+            .send(Message::text(r#"{"user_input": "안녕"}"#))
             .await;
         while socket.json().await.get("done").is_none() {}
         let id = session["session_id"].as_str().unwrap().parse().unwrap();
@@ -79,8 +76,7 @@ async fn security_10_a_ticket_opens_one_socket_for_its_person() {
     }
     let minsu = server.person("minsu").await;
     let theirs = ticket(&server, &minsu, None).await;
-    let mut ask = handshake(&format!("?ticket={theirs}"));
-    ask.path.push_str(&format!("&user_id={}", jiwoo.user_id));
+    let ask = handshake(&format!("?ticket={theirs}&user_id={}", jiwoo.user_id));
     assert_eq!(ask.send(&server).await.status, 403, "somebody else's id");
     refused(&server, &theirs, None, "used up by the attempt").await;
     for made_up in ["", "0", &"0".repeat(64), &jiwoo.token, "%00", "가"] {

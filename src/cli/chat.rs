@@ -171,7 +171,7 @@ async fn log_in(
             .ok()
             .filter(|name| !name.trim().is_empty())
             .unwrap_or_else(|| "local".to_owned());
-        app.register_local(&name).await?
+        app.add_guest(None, &name).await?
     };
     let login = app.issue(&user, service::login::Client::V1).await?;
     let login = Login::of(login.into(), user.name, app.now());

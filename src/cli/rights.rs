@@ -161,7 +161,7 @@ fn plain(text: &str) -> String {
 }
 
 /// Who sits at this machine: the account that became root, or the one that is logged in.
-fn who() -> String {
+pub(super) fn who() -> String {
     ["SUDO_USER", "USER", "LOGNAME"]
         .into_iter()
         .find_map(|name| {
@@ -193,7 +193,7 @@ pub(super) async fn delete(app: &App, command: Delete) -> Result {
     if !command.yes {
         let question = format!(
             "Erase {} ({}) with everything they said? There is no way back.",
-            user.email.as_str(),
+            super::user::shown(&user),
             user.user_id
         );
         if !terminal::sure(&question)? {

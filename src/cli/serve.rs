@@ -115,6 +115,16 @@ impl Server {
             None => None,
         };
         let (models, hosts) = wiring::models(&config)?;
+        if config.auth.query_token {
+            tracing::warn!(
+                "auth.query_token is on: tokens in URLs end up in the logs of proxies and in histories"
+            );
+        }
+        if config.auth.guests && config.server.trusted_proxies.is_empty() {
+            tracing::warn!(
+                "auth.guests is on and server.trusted_proxies is empty: behind a proxy limits.guests_an_hour counts nobody"
+            );
+        }
         let url = config.database.url.clone();
         let backend = Backend::of(&config.database)?;
         let opened = backend.open_to_serve(&config).await?;

@@ -1,5 +1,7 @@
 //! `deepme user`.
 
+mod token;
+
 use super::rights;
 use super::terminal::PasswordFrom;
 use super::{Global, Result, say, say_json, wiring};
@@ -11,6 +13,7 @@ pub(super) const HELP: &str = "Examples:
   deepme user add --name 지우 --email jiwoo@example.com --password-file secret.txt
   deepme user list --json
   deepme user show jiwoo@example.com
+  deepme user token 0193a7c0-0000-7000-8000-000000000000 --create --days 90
   deepme user export jiwoo@example.com --reason 'asked for by mail, ticket 12' --output jiwoo.json
   deepme user delete jiwoo@example.com";
 
@@ -54,6 +57,8 @@ enum Action {
         #[arg(long)]
         json: bool,
     },
+    /// Make an access token for an account, for an app that cannot log in. Its `POST /logout` ends it.
+    Token(token::Token),
     /// Write everything that is stored of a person, for them to take along.
     Export(rights::Export),
     /// Erase an account with everything that is its person's. There is no way back.
@@ -65,6 +70,7 @@ pub(super) fn run(global: &Global, command: User) -> Result {
     wiring::block_on(async move {
         let app = wiring::admin_app(config).await?;
         match command.action {
+            Action::Token(command) => token::run(&app, command).await,
             Action::Export(command) => rights::export(&app, command).await,
             Action::Delete(command) => rights::delete(&app, command).await,
             Action::Add {
@@ -81,7 +87,7 @@ pub(super) fn run(global: &Global, command: User) -> Result {
                 if json {
                     say_json(&as_json(&user))
                 } else {
-                    say(format_args!("{}  {}", user.user_id, user.email.as_str()))
+                    say(format_args!("{}  {}", user.user_id, shown(&user)))
                 }
             }
             Action::List { limit, json } => {
@@ -99,7 +105,7 @@ pub(super) fn run(global: &Global, command: User) -> Result {
                         "{}  {}  {}  {}{disabled}",
                         user.user_id,
                         user.created_at,
-                        user.email.as_str(),
+                        shown(user),
                         user.name
                     ))?;
                 }
@@ -119,7 +125,7 @@ pub(super) fn run(global: &Global, command: User) -> Result {
                     "user_id:    {}\nname:       {}\nemail:      {}",
                     user.user_id,
                     user.name,
-                    user.email.as_str()
+                    shown(&user)
                 ))?;
                 say(format_args!(
                     "created_at: {}\nsessions:   {sessions}",
@@ -134,11 +140,16 @@ pub(super) fn run(global: &Global, command: User) -> Result {
     })
 }
 
+/// The address, or what is said in its place.
+pub(super) fn shown(user: &user::User) -> &str {
+    user.email.address().unwrap_or("(guest)")
+}
+
 fn as_json(user: &user::User) -> serde_json::Value {
     serde_json::json!({
         "user_id": user.user_id,
         "name": user.name,
-        "email": user.email.as_str(),
+        "email": user.email.address(),
         "created_at": user.created_at,
         "disabled_at": user.disabled_at,
     })

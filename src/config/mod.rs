@@ -6,12 +6,14 @@
 
 mod database_url;
 mod network;
+mod origin;
 mod overlay;
 mod reload;
 mod sections;
 
 pub use database_url::DatabaseUrl;
 pub use network::Network;
+pub use origin::Origin;
 pub use reload::Reload;
 pub use sections::{
     Auth, ClientPrompts, Database, Limits, Llm, Log, LogFormat, Metrics, Model, PromptLanguage,
@@ -361,6 +363,11 @@ mod tests {
             ("DEEPME_MODELS__X__BASE_URL", "ftp://x"),
             ("DEEPME_MODELS__BUILTIN__MODEL", "x"),
             ("DEEPME_SERVER__LISTEN", "nowhere"),
+            ("DEEPME_SERVER__ORIGINS", "*"),
+            (
+                "DEEPME_SERVER__ORIGINS",
+                "https://a.example,https://b.example/",
+            ),
             ("DEEPME_METRICS__LISTEN", "localhost"),
         ] {
             assert!(

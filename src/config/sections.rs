@@ -2,7 +2,7 @@
 //!
 //! Invariant: every key has a default that serves a stranger, and a unit in its name or its comment.
 
-use super::{DatabaseUrl, Network};
+use super::{DatabaseUrl, Network, Origin};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -25,6 +25,9 @@ pub struct Server {
     pub behind_tls: bool,
     /// Addresses or networks (CIDR) of the proxies in front, whose `X-Forwarded-For` is believed.
     pub trusted_proxies: Vec<Network>,
+    /// Origins of pages elsewhere that may open sockets and read answers (CORS). The server's own is always
+    /// allowed, and so is who sends none: no browser.
+    pub origins: Vec<Origin>,
 }
 
 impl Default for Server {
@@ -37,6 +40,7 @@ impl Default for Server {
             slow_client_seconds: 5,
             behind_tls: false,
             trusted_proxies: Vec::new(),
+            origins: Vec::new(),
         }
     }
 }
@@ -88,6 +92,10 @@ pub struct Auth {
     pub refresh_ttl: u64,
     /// Seconds that the access token holds of a client that does not refresh.
     pub legacy_ttl: u64,
+    /// Whether `?access_token=` is a credential in the handshake of a socket. URLs end up in logs and histories.
+    pub query_token: bool,
+    /// Whether `POST /register/guest` gives whoever asks an account without address and password.
+    pub guests: bool,
     /// argon2id memory in KiB (OWASP floor: 19456).
     pub argon2_memory_kib: u32,
     /// argon2id passes (OWASP floor at that memory: 2).
@@ -103,6 +111,8 @@ impl Default for Auth {
             access_ttl: 900,
             refresh_ttl: 60 * 24 * 3600,
             legacy_ttl: 30 * 24 * 3600,
+            query_token: false,
+            guests: false,
             argon2_memory_kib: 19_456,
             argon2_passes: 2,
         }
@@ -256,6 +266,9 @@ pub struct Limits {
     pub messages_a_minute: u32,
     /// Tokens, read and written, that one person may use on a day of UTC; 0 for no limit.
     pub tokens_a_day: u32,
+    /// Guests that may come from one address an hour, to one instance; 0 for no limit. Addresses count as for
+    /// sockets.
+    pub guests_an_hour: u32,
 }
 
 impl Default for Limits {
@@ -271,6 +284,7 @@ impl Default for Limits {
             sockets_an_address: 256,
             messages_a_minute: 60,
             tokens_a_day: 3_000_000,
+            guests_an_hour: 10,
         }
     }
 }

@@ -70,21 +70,35 @@ pub struct UserFilter {
     pub text: Option<String>,
 }
 
+/// The domain of placeholders; RFC 2606 keeps `.invalid` free.
+const NOWHERE: &str = "@guest.invalid";
+
 /// An e-mail address in its comparable form: NFC, trimmed, lower case.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Email(String);
 
 impl Email {
-    /// Checks and normalises an address. The check is for slips of the keyboard, not for delivery.
+    /// Checks and normalises an address that somebody typed. The check is for slips of the keyboard, not for
+    /// delivery. A placeholder is nobody's to type.
     pub fn parse(text: &str) -> Result<Self> {
+        let email = Self::stored(text)?;
+        match email.address() {
+            Some(_) => Ok(email),
+            None => Err(Self::wrong()),
+        }
+    }
+
+    fn wrong() -> Error {
+        Error::invalid(
+            "email",
+            "must be an e-mail address such as name@example.com",
+        )
+    }
+
+    /// An address as it comes from the database, which may be a placeholder.
+    pub fn stored(text: &str) -> Result<Self> {
         let address: String = text.trim().nfc().collect::<String>().to_lowercase();
-        let wrong = || {
-            Error::invalid(
-                "email",
-                "must be an e-mail address such as name@example.com",
-            )
-        };
-        let (local, domain) = address.rsplit_once('@').ok_or_else(wrong)?;
+        let (local, domain) = address.rsplit_once('@').ok_or_else(Self::wrong)?;
         let odd = |c: char| {
             c.is_whitespace()
                 || c.is_control()
@@ -106,15 +120,24 @@ impl Email {
             && !local.contains("..")
             && domain.contains('.')
             && domain.split('.').all(label);
-        if ok { Ok(Self(address)) } else { Err(wrong()) }
+        if ok {
+            Ok(Self(address))
+        } else {
+            Err(Self::wrong())
+        }
     }
 
     /// The address of an account that has no mailbox: nobody can receive mail at `.invalid`.
     pub fn placeholder(user_id: UserId) -> Self {
-        Self(format!("{user_id}@guest.invalid"))
+        Self(format!("{user_id}{NOWHERE}"))
     }
 
-    /// The address as it is stored and compared.
+    /// The address, to be shown; `None` for a placeholder.
+    pub fn address(&self) -> Option<&str> {
+        (!self.0.ends_with(NOWHERE)).then_some(&self.0)
+    }
+
+    /// The address as it is stored and compared, placeholders included.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -199,6 +222,18 @@ mod tests {
             assert!(Email::parse(wrong).is_err(), "{wrong}");
         }
         assert!(Email::parse(&format!("{}@example.com", "a".repeat(65))).is_err());
+    }
+
+    #[test]
+    fn a_placeholder_can_be_stored_but_neither_typed_nor_shown() {
+        let placeholder = Email::placeholder(UserId(uuid::Uuid::from_u128(7)));
+        assert_eq!(placeholder.address(), None);
+        assert_eq!(Email::stored(placeholder.as_str()).unwrap(), placeholder);
+        for typed in [placeholder.as_str(), " X@Guest.INVALID "] {
+            assert!(Email::parse(typed).is_err(), "{typed}");
+        }
+        let near = Email::parse("a@my.guest.invalid").unwrap();
+        assert_eq!(near.address(), Some("a@my.guest.invalid"));
     }
 
     #[test]

@@ -25,7 +25,8 @@ impl From<LoggedIn> for LoginBody {
     }
 }
 
-fn client(kind: Option<ClientKind>) -> Client {
+/// The kind of client that a body names.
+pub(super) fn client(kind: Option<ClientKind>) -> Client {
     match kind {
         Some(ClientKind::V1) => Client::V1,
         None => Client::Legacy,

@@ -1,7 +1,7 @@
 //! How many sockets a person and an address have open.
 //!
 //! Owns [`Crowd`], the counts of this instance, and which address a request counts for. Called by the
-//! handshake. Invariants: a socket is counted from before its upgrade until it has gone; what nobody
+//! handshake, and by who lets guests in. Invariants: a socket is counted from before its upgrade until it has gone; what nobody
 //! has open is not remembered; `X-Forwarded-For` is believed only where a configured proxy wrote it.
 
 use crate::config::Network;
@@ -88,6 +88,14 @@ pub(super) fn origin(peer: IpAddr, headers: &HeaderMap, trusted: &[Network]) -> 
         address = before.to_canonical();
     }
     address
+}
+
+/// The address that a limit counts a request for; `None` where many may come from one that cannot be told
+/// apart: loopback, and a proxy that is not named.
+pub(super) fn countable(peer: IpAddr, headers: &HeaderMap, trusted: &[Network]) -> Option<IpAddr> {
+    let address = origin(peer, headers, trusted);
+    let anybody = address.is_loopback() || unnamed_proxy(peer, headers, trusted);
+    (!anybody).then(|| household(address))
 }
 
 /// An entry of `X-Forwarded-For`: an address, some proxies add the port.

@@ -11,14 +11,17 @@ mod crowd;
 mod docs;
 mod emotion;
 mod extract;
+mod guest;
 mod health;
 mod linger;
 mod metrics;
+mod origin;
 mod page;
 mod problem;
 mod prompt;
 mod rights;
 mod socket;
+mod ticket;
 mod upgrade;
 
 use crate::service::App;
@@ -96,11 +99,13 @@ pub async fn serve(
 fn rest() -> OpenApiRouter<Surface> {
     OpenApiRouter::with_openapi(docs::description())
         .routes(routes!(account::register))
+        .routes(routes!(guest::register_guest))
         .routes(routes!(account::login))
         .routes(routes!(account::refresh))
         .routes(routes!(account::log_out))
         .routes(routes!(account::log_out_everywhere))
         .routes(routes!(account::change_password))
+        .routes(routes!(ticket::issue_ticket))
         .routes(routes!(account::me, rights::erase))
         .routes(routes!(rights::export))
         .routes(routes!(rights::accesses))
@@ -132,7 +137,9 @@ pub fn openapi_json() -> String {
 
 fn router(surface: Surface) -> Router {
     let (rest, api) = parts();
-    rest.route("/ws/emotion", axum::routing::get(upgrade::upgrade))
+    let cors = origin::cors(&surface.app.config().server.origins);
+    let router = rest
+        .route("/ws/emotion", axum::routing::get(upgrade::upgrade))
         .merge(docs::router(api))
         .fallback(|| async { Failure::from(crate::domain::Error::not_found("path")) })
         .method_not_allowed_fallback(|| async {
@@ -143,7 +150,13 @@ fn router(surface: Surface) -> Router {
         })
         .layer(tower_http::catch_panic::CatchPanicLayer::custom(
             problem::panicked,
-        ))
+        ));
+    // Around what makes answers, so that a page can read its errors, too.
+    let router = match cors {
+        Some(cors) => router.layer(cors),
+        None => router,
+    };
+    router
         .layer(middleware::from_fn_with_state(surface.clone(), observe))
         .with_state(surface)
 }

@@ -1,8 +1,8 @@
 //! The handshake of `/ws/emotion`: everything that is checked before the upgrade.
 //!
 //! Order (the security checklist fixes it): 503 draining, 429 too many from this address, 426 or 400
-//! no WebSocket, 400 more than one credential, 401, 403 somebody else's `user_id`, 429 too many of
-//! this person, then the upgrade. An unknown or foreign
+//! no WebSocket, 403 a page that is not let in, 400 more than one credential, 401, 403 somebody else's
+//! `user_id`, 429 too many of this person, then the upgrade. An unknown or foreign
 //! session is a matter for the open socket. Invariant: nothing is upgraded for nobody.
 
 use super::Surface;
@@ -10,15 +10,17 @@ use super::accept::{self, Place};
 use super::crowd;
 use super::extract;
 use super::linger::Linger;
+use super::origin;
 use super::problem::{self, Failure};
 use super::socket::{Peer, Socket, Wanted};
+use crate::auth::token::Subject;
 use crate::domain::{Error, ErrorCode};
 use crate::wire::ws::{BEARER_SUBPROTOCOL, SUBPROTOCOL};
 use axum::extract::ws::rejection::WebSocketUpgradeRejection;
 use axum::extract::ws::{WebSocket, WebSocketUpgrade};
 use axum::extract::{Query, State};
-use axum::http::header::SEC_WEBSOCKET_PROTOCOL;
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::header::{SEC_WEBSOCKET_PROTOCOL, UPGRADE};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri};
 use axum::response::{IntoResponse as _, Response};
 use axum::{Extension, RequestPartsExt as _};
 use serde::Deserialize;
@@ -81,27 +83,11 @@ async fn checked(
         .map(|address| surface.crowd.of_address(address, most))
         .transpose()
         .map_err(refuse)?;
-    let upgrade = upgrade.map_err(|rejection| {
-        let status = match rejection.status() {
-            StatusCode::UPGRADE_REQUIRED => StatusCode::UPGRADE_REQUIRED,
-            _ => StatusCode::BAD_REQUEST,
-        };
-        let mut response = problem::plain(
-            status,
-            "this path speaks WebSocket: open it with a WebSocket client",
-        );
-        if status == StatusCode::UPGRADE_REQUIRED {
-            use axum::http::HeaderValue;
-            response.headers_mut().insert(
-                axum::http::header::UPGRADE,
-                HeaderValue::from_static("websocket"),
-            );
-        }
-        response
-    })?;
+    let upgrade = upgrade.map_err(|rejection| no_websocket(&rejection))?;
     let offers = offers(headers);
-    let token = credential(headers, &offers).map_err(refuse)?;
-    let subject = surface.app.authenticate(token).await.map_err(refuse)?;
+    let subject = caller(&surface, headers, &offers, &parts.uri)
+        .await
+        .map_err(refuse)?;
     // One that is given twice is not what was checked and is used.
     let Query(asked) = parts
         .extract::<Query<Asked>>()
@@ -156,6 +142,42 @@ async fn checked(
         }))
 }
 
+fn no_websocket(rejection: &WebSocketUpgradeRejection) -> Response {
+    let status = match rejection.status() {
+        StatusCode::UPGRADE_REQUIRED => StatusCode::UPGRADE_REQUIRED,
+        _ => StatusCode::BAD_REQUEST,
+    };
+    let mut response = problem::plain(
+        status,
+        "this path speaks WebSocket: open it with a WebSocket client",
+    );
+    if status == StatusCode::UPGRADE_REQUIRED {
+        let websocket = HeaderValue::from_static("websocket");
+        response.headers_mut().insert(UPGRADE, websocket);
+    }
+    response
+}
+
+/// Who asks, by the one credential that there is; a page must be one that is let in.
+async fn caller(
+    surface: &Surface,
+    headers: &HeaderMap,
+    offers: &[&str],
+    uri: &Uri,
+) -> Result<Subject, Error> {
+    let app = &surface.app;
+    let origin = origin::admitted(headers, &app.config().server.origins)?;
+    let query = Query::<Vec<(String, String)>>::try_from_uri(uri);
+    let query = query.map(|Query(pairs)| pairs).unwrap_or_default();
+    match credential(headers, offers, &query, app.config().auth.query_token)? {
+        Credential::Token(token) => app.authenticate(token).await,
+        Credential::Ticket(ticket) => {
+            let origin = origin.map(|origin| origin.to_string());
+            app.redeem_ticket(ticket, origin.as_deref()).await
+        }
+    }
+}
+
 /// The subprotocols that the client offers.
 fn offers(headers: &HeaderMap) -> Vec<&str> {
     headers
@@ -167,15 +189,42 @@ fn offers(headers: &HeaderMap) -> Vec<&str> {
         .collect()
 }
 
-/// The one credential of the handshake.
-fn credential<'a>(headers: &'a HeaderMap, offers: &[&'a str]) -> Result<&'a str, Error> {
-    let mut offered = offers
+/// What somebody shows to be let in.
+#[derive(Debug, Clone, Copy)]
+enum Credential<'a> {
+    /// An access token.
+    Token(&'a str),
+    /// A ticket, for this handshake only.
+    Ticket(&'a str),
+}
+
+/// The one credential of the handshake. An access token in the query is one only where that is switched on.
+fn credential<'a>(
+    headers: &'a HeaderMap,
+    offers: &[&'a str],
+    query: &'a [(String, String)],
+    query_token: bool,
+) -> Result<Credential<'a>, Error> {
+    let header = extract::bearer(headers)?;
+    let offered = offers
         .iter()
         .filter_map(|offer| offer.strip_prefix(BEARER_SUBPROTOCOL));
-    match (extract::bearer(headers)?, offered.next(), offered.next()) {
-        (Some(token), None, None) | (None, Some(token), None) => Ok(token),
-        (None, None, None) => Err(extract::missing_token()),
-        _ => Err(Error::new(
+    let asked = query
+        .iter()
+        .filter_map(|(name, value)| match name.as_str() {
+            "ticket" => Some(Credential::Ticket(value)),
+            "access_token" if query_token => Some(Credential::Token(value)),
+            _ => None,
+        });
+    let mut all = header
+        .into_iter()
+        .chain(offered)
+        .map(Credential::Token)
+        .chain(asked);
+    match (all.next(), all.next()) {
+        (Some(credential), None) => Ok(credential),
+        (None, _) => Err(extract::missing_token()),
+        (Some(_), Some(_)) => Err(Error::new(
             ErrorCode::BadFrame,
             "there must be exactly one credential in the handshake",
         )),

@@ -37,25 +37,6 @@ impl App {
         Ok(user)
     }
 
-    /// Makes an account that nobody can log in to, for the person at this machine's own terminal.
-    pub async fn register_local(&self, name: &str) -> Result<User> {
-        let now = self.clock.now();
-        let user_id = UserId::generate(now, &*self.random)?;
-        let email = Email::placeholder(user_id);
-        let user = User {
-            user_id,
-            name: user::name(name)?,
-            email,
-            role: Role::User,
-            token_epoch: 0,
-            disabled_at: None,
-            created_at: now,
-        };
-        // No password hashes to this.
-        self.store.add_user(user.clone(), "!".to_owned()).await?;
-        Ok(user)
-    }
-
     /// Checks an address and a password.
     pub async fn login(
         &self,

@@ -107,7 +107,7 @@ impl Export {
         let user = json(&ExportUser {
             user_id: self.user.user_id,
             name: self.user.name.clone(),
-            email: self.user.email.as_str().to_owned(),
+            email: self.user.email.address().map(str::to_owned),
             role: self.user.role.as_str().to_owned(),
             created_at: self.user.created_at,
         })?;

@@ -1,7 +1,7 @@
 //! Use-cases: what the surfaces can ask for.
 //!
 //! Owns [`App`], which ties the floors below together, and the rules that need more than one of
-//! them: accounts ([`account`]), their logins ([`login`]), sessions ([`session`]), prompts ([`prompt`]), turns
+//! them: accounts ([`account`], [`guest`]), their logins ([`login`], [`ticket`]), sessions ([`session`]), prompts ([`prompt`]), turns
 //! ([`turn`]) and what people can ask for who are kept ([`export`]).
 //! Called by the surfaces and the command line. Invariant: everything here takes an authenticated
 //! `UserId` where it acts for a person, and answers about somebody else's things as if they did
@@ -10,6 +10,7 @@
 pub mod account;
 mod elsewhere;
 pub mod export;
+pub mod guest;
 mod hashing;
 pub mod live;
 pub mod login;
@@ -22,6 +23,7 @@ mod retention;
 mod rights;
 pub mod session;
 pub mod settings;
+pub mod ticket;
 pub mod turn;
 pub mod usage;
 pub mod vault;
@@ -33,7 +35,7 @@ use crate::auth::token::Tokens;
 use crate::auth::witness::Witness;
 use crate::config::Config;
 use crate::domain::safety::Tier;
-use crate::domain::{Clock, Random, Result};
+use crate::domain::{Clock, Random, Result, UserId};
 use crate::llm::ChatModel;
 use crate::llm::chain::Chain;
 use crate::safety::{Assessment, Gate, PackError};
@@ -94,6 +96,8 @@ pub struct App {
     turns: TaskTracker,
     turn_places: Arc<Semaphore>,
     running: Arc<pace::RunningTurns>,
+    /// How fast each person may ask for tickets.
+    tickets: pace::Pace<UserId>,
     folding: turn::folding::Folding,
     recitals: recitals::Recitals,
     exports: Arc<Semaphore>,
@@ -124,6 +128,7 @@ impl App {
             tokens: Tokens::new(Arc::clone(&keys)),
             turn_places: Arc::new(Semaphore::new(turns)),
             running: Arc::default(),
+            tickets: pace::Pace::a_minute(ticket::A_MINUTE),
             folding: turn::folding::Folding::default(),
             recitals: recitals::Recitals::default(),
             exports: Arc::new(Semaphore::new(export::AT_ONCE)),

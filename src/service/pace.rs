@@ -1,8 +1,8 @@
-//! How fast a person may speak, and how much at once.
+//! How fast somebody may do something, and how much at once.
 //!
-//! Owns [`Pace`] and [`Running`]. Called by the turn before it begins, and by the sweep, which forgets those
-//! who have been silent. Invariants: a burst of a minute's messages is let through, then one for each that the
-//! minute allows; its time is monotonic, whatever the clock does; nobody is remembered for longer than
+//! Owns [`Pace`] and [`Running`]. Called by the turn before it begins, by who lets guests in and gives tickets, and
+//! by the sweep, which forgets those who have been silent. Invariants: a burst of a minute's or an hour's worth is
+//! let through, then one for each that the time allows; its time is monotonic, whatever the clock does; nobody is remembered for longer than
 //! it takes to be let through again.
 
 use crate::domain::{Error, ErrorCode, Result, UserId};
@@ -10,35 +10,42 @@ use governor::clock::{Clock as _, MonotonicClock};
 use governor::state::keyed::DashMapStateStore;
 use governor::{Quota, RateLimiter};
 use std::collections::HashMap;
+use std::hash::Hash;
 use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// Lets through what is within the pace of each person.
-pub(super) struct Pace(Option<Limiter>);
+/// Lets through what is within the pace of each person, or of each address.
+pub(super) struct Pace<K: Copy + Eq + Hash>(Option<Limiter<K>>);
 
-type Limiter = RateLimiter<UserId, DashMapStateStore<UserId>, MonotonicClock>;
+type Limiter<K> = RateLimiter<K, DashMapStateStore<K>, MonotonicClock>;
 
-impl Pace {
-    /// `messages` a minute and person; 0 for any number.
-    pub(super) fn new(messages: u32) -> Self {
-        let quota = NonZeroU32::new(messages).map(Quota::per_minute);
-        Self(
-            quota
-                .map(|quota| RateLimiter::new(quota, DashMapStateStore::default(), MonotonicClock)),
-        )
+impl<K: Copy + Eq + Hash> Pace<K> {
+    /// So many a minute for each; 0 for any number.
+    pub(super) fn a_minute(most: u32) -> Self {
+        Self::by(NonZeroU32::new(most).map(Quota::per_minute))
     }
 
-    /// `too_many` when the person is over their pace, with the time to wait.
-    pub(super) fn admit(&self, user_id: UserId) -> Result<()> {
+    /// So many an hour for each; 0 for any number.
+    pub(super) fn an_hour(most: u32) -> Self {
+        Self::by(NonZeroU32::new(most).map(Quota::per_hour))
+    }
+
+    fn by(quota: Option<Quota>) -> Self {
+        let limiter = |quota| RateLimiter::new(quota, DashMapStateStore::default(), MonotonicClock);
+        Self(quota.map(limiter))
+    }
+
+    /// `too_many` when somebody is over their pace, with the time to wait.
+    pub(super) fn admit(&self, whom: K) -> Result<()> {
         let Some(limiter) = &self.0 else {
             return Ok(());
         };
-        limiter.check_key(&user_id).map_err(|until| {
+        limiter.check_key(&whom).map_err(|until| {
             let wait = until.wait_time_from(MonotonicClock.now());
             let seconds = u32::try_from(wait.as_secs()).unwrap_or(u32::MAX);
             Error::new(
                 ErrorCode::TooMany,
-                "so many messages at once are not taken: wait a moment",
+                "so many at once are not taken: wait a moment",
             )
             .retry_after(seconds.saturating_add(1))
         })
@@ -115,7 +122,7 @@ mod tests {
 
     #[test]
     fn each_person_has_a_pace_of_their_own() {
-        let pace = Pace::new(2);
+        let pace = Pace::a_minute(2);
         let person = |n| UserId(uuid::Uuid::from_u128(n));
         assert!(pace.admit(person(1)).is_ok() && pace.admit(person(1)).is_ok());
         let error = pace.admit(person(1)).unwrap_err();
@@ -128,7 +135,7 @@ mod tests {
             pace.admit(person(1)).is_err(),
             "who has just spoken is not forgotten"
         );
-        let free = Pace::new(0);
+        let free = Pace::a_minute(0);
         assert!((0..1000).all(|_| free.admit(person(1)).is_ok()));
     }
 }

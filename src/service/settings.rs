@@ -7,6 +7,8 @@
 use super::App;
 use super::pace::Pace;
 use crate::config::{Auth, Config, Limits, Llm, Prompts, Retention, Safety, Server};
+use crate::domain::UserId;
+use std::net::IpAddr;
 use std::sync::{Arc, PoisonError, RwLock};
 
 /// What holds from the start to the end.
@@ -31,7 +33,9 @@ pub struct Settings {
     /// Sizes and rates. Those of the whole server, `connections` and `turns`, never change.
     pub limits: Limits,
     /// How fast each person may speak.
-    pub(super) pace: Arc<Pace>,
+    pub(super) pace: Arc<Pace<UserId>>,
+    /// How fast guests may come from each address.
+    pub(super) guests: Arc<Pace<IpAddr>>,
 }
 
 /// The settings that hold now.
@@ -40,7 +44,8 @@ pub(super) struct Current(RwLock<Arc<Settings>>);
 /// Both parts of a configuration.
 pub(super) fn split(config: Config) -> (Fixed, Current) {
     let settings = Settings {
-        pace: Arc::new(Pace::new(config.limits.messages_a_minute)),
+        pace: Arc::new(Pace::a_minute(config.limits.messages_a_minute)),
+        guests: Arc::new(Pace::an_hour(config.limits.guests_an_hour)),
         prompts: config.prompts,
         safety: config.safety,
         retention: config.retention,
@@ -74,7 +79,12 @@ impl App {
         let pace = if messages == before.limits.messages_a_minute {
             Arc::clone(&before.pace)
         } else {
-            Arc::new(Pace::new(messages))
+            Arc::new(Pace::a_minute(messages))
+        };
+        let guests = if config.limits.guests_an_hour == before.limits.guests_an_hour {
+            Arc::clone(&before.guests)
+        } else {
+            Arc::new(Pace::an_hour(config.limits.guests_an_hour))
         };
         let settings = Arc::new(Settings {
             prompts: config.prompts.clone(),
@@ -82,6 +92,7 @@ impl App {
             retention: config.retention.clone(),
             limits: config.limits.clone(),
             pace,
+            guests,
         });
         *self
             .settings

@@ -5,6 +5,7 @@
 //! Invariant: the seed's fields and frames keep exactly their names; additions are ones that an old
 //! client may ignore.
 
+pub mod entry;
 pub mod rest;
 pub mod rights;
 pub mod ws;

@@ -54,8 +54,8 @@ pub struct UserBody {
     pub user_id: UserId,
     /// What the person is called.
     pub name: String,
-    /// The address in its stored form.
-    pub email: String,
+    /// The address in its stored form; null for a guest.
+    pub email: Option<String>,
     /// When the account was made.
     #[schema(value_type = String, format = DateTime)]
     pub created_at: Timestamp,
@@ -66,7 +66,7 @@ impl From<User> for UserBody {
         Self {
             user_id: user.user_id,
             name: user.name,
-            email: user.email.as_str().to_owned(),
+            email: user.email.address().map(str::to_owned),
             created_at: user.created_at,
         }
     }

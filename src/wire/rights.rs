@@ -54,8 +54,8 @@ pub struct ExportUser {
     pub user_id: UserId,
     /// What the person wants to be called.
     pub name: String,
-    /// The address of the account.
-    pub email: String,
+    /// The address of the account; null for a guest.
+    pub email: Option<String>,
     /// `user` or `admin`.
     pub role: String,
     /// When it was made.

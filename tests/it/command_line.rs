@@ -9,6 +9,7 @@ mod prompts;
 mod rights;
 mod serving;
 mod supervised;
+mod tokens;
 
 use assert_cmd::cargo::cargo_bin_cmd;
 use std::io::{BufRead as _, BufReader, Read as _};

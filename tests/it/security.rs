@@ -1,10 +1,14 @@
 //! The security checklist, row by row, where no other module proves it: `docs/security.md` says which
 //! test shows what.
 
+mod cors;
+mod guests;
+mod origin;
 mod recital;
 mod refresh;
 mod revocation;
 mod rights;
+mod ticket;
 
 use crate::cluster::cluster;
 use crate::support::{PASSWORD, Person, Server, Talk};

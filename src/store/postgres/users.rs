@@ -21,7 +21,7 @@ fn user(row: &Row) -> Done<User> {
     Ok(User {
         user_id: UserId(row.try_get(0)?),
         name: row.try_get(1)?,
-        email: Email::parse(row.try_get(2)?).map_err(|_| corrupt("e-mail"))?,
+        email: Email::stored(row.try_get(2)?).map_err(|_| corrupt("e-mail"))?,
         token_epoch: row.try_get(3)?,
         disabled_at: optional_time(row, 4)?,
         created_at: time(row, 5)?,

@@ -16,7 +16,7 @@ fn user(row: &Row<'_>) -> rusqlite::Result<User> {
     Ok(User {
         user_id: UserId(uuid(row, 0)?),
         name: row.get(1)?,
-        email: Email::parse(&row.get::<_, String>(2)?).map_err(|_| corrupt(2, "e-mail"))?,
+        email: Email::stored(&row.get::<_, String>(2)?).map_err(|_| corrupt(2, "e-mail"))?,
         token_epoch: row.get(3)?,
         disabled_at: optional_time(row, 4)?,
         created_at: time(row, 5)?,

@@ -116,6 +116,16 @@ async fn nothing_that_is_said_or_secret_is_logged_at_trace_level() {
         )
         .await;
         call("GET", "/me?access_token=canary", None, "").await;
+        // A ticket, used and made up, and a page that is not let in.
+        let ticket = call("POST", "/ws-ticket", token, "").await;
+        let ticket = ticket["ticket"].as_str().unwrap().to_owned();
+        for ticket in [&ticket, &ticket, "canary"] {
+            let path = format!("/ws/emotion?ticket={ticket}");
+            let ask = Ask::new("GET", path).upgrade();
+            ask.clone().send_to(server.address).await;
+            let page = ask.header("origin", "https://canary.example");
+            page.send_to(server.address).await;
+        }
         call(
             "GET",
             "/ws/emotion?user_id=canary&access_token=canary",
@@ -147,6 +157,7 @@ async fn nothing_that_is_said_or_secret_is_logged_at_trace_level() {
         let secrets = [
             CANARY,
             &secret,
+            &ticket,
             talked.out.trim(),
             said["gpt_response"].as_str().unwrap(),
         ];

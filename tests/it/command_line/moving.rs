@@ -178,7 +178,8 @@ async fn a_database_moves_to_a_server_and_back() {
         .with_token(token)
         .unwrap();
     let me = client.me().await.unwrap();
-    assert!(me.email.ends_with("@example.com"), "{}", me.email);
+    let email = me.email.unwrap();
+    assert!(email.ends_with("@example.com"), "{email}");
     assert_eq!(server.stop().code, 0);
 }
 

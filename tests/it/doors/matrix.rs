@@ -92,12 +92,14 @@ fn doors() -> Vec<Door> {
         open("POST", "/register", 409).with(
             |owner| json!({"name": "x", "email": owner.person.email, "password": "0123456789"}),
         ),
+        open("POST", "/register/guest", 403).with(|_| json!({})),
         open("POST", "/login", 200)
             .with(|owner| json!({"email": owner.person.email, "password": PASSWORD})),
         open("POST", "/refresh", 401).with(|_| json!({"refresh_token": "dmr_00"})),
         // A valid caller gets as far as the new password, which is too short.
         known("POST", "/change-password", 422, 422)
             .with(|_| json!({"current_password": PASSWORD, "new_password": "short"})),
+        known("POST", "/ws-ticket", 201, 201),
         known("GET", "/me", 200, 200),
         known("GET", "/me/usage", 200, 200),
         known("GET", "/me/export", 200, 200),

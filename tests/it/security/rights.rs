@@ -203,7 +203,7 @@ async fn everything_of_a_person_is_exported_with_counts_and_a_digest() {
     assert_eq!(read.format, EXPORT_FORMAT);
     assert_eq!(read.exported_at, server.app.now());
     let data = &read.data;
-    assert_eq!(data.user.email, jiwoo.email);
+    assert_eq!(data.user.email.as_ref(), Some(&jiwoo.email));
     assert_eq!(data.sessions.len(), 5);
     let by_id = |id| {
         data.sessions

@@ -1,5 +1,7 @@
 //! `deepme user`.
 
+mod codes;
+
 use super::terminal::PasswordFrom;
 use super::{Global, Result, say, say_json, wiring};
 use crate::domain::user;
@@ -9,7 +11,8 @@ pub(super) const HELP: &str = "Examples:
   deepme user add --name 지우 --email jiwoo@example.com
   deepme user add --name 지우 --email jiwoo@example.com --password-file secret.txt
   deepme user list --json
-  deepme user show jiwoo@example.com";
+  deepme user show jiwoo@example.com
+  deepme user invite --hours 24";
 
 /// Options of `user`.
 #[derive(Debug, Args)]
@@ -34,6 +37,8 @@ enum Action {
         #[arg(long)]
         json: bool,
     },
+    /// Print a code with which one person can make an account (`auth.registration = "invite"`).
+    Invite(codes::Invite),
     /// List the accounts, newest first.
     List {
         /// At most so many.
@@ -68,13 +73,14 @@ pub(super) fn run(global: &Global, command: User) -> Result {
                 user::name(&name)?;
                 user::Email::parse(&email)?;
                 let password = password.read("password (10 to 128 characters)", true)?;
-                let user = app.register(&name, &email, &password).await?;
+                let user = app.add_account(&name, &email, &password).await?;
                 if json {
                     say_json(&as_json(&user))
                 } else {
                     say(format_args!("{}  {}", user.user_id, user.email.as_str()))
                 }
             }
+            Action::Invite(command) => command.run(&app).await,
             Action::List { limit, json } => {
                 let users = app.users(user::UserFilter::default(), None, limit).await?;
                 if json {

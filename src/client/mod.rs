@@ -172,6 +172,7 @@ impl Client {
                 name: name.into(),
                 email: email.into(),
                 password: password.into(),
+                invite: None,
             },
         )
         .await

@@ -15,7 +15,7 @@ pub use network::Network;
 pub use reload::Reload;
 pub use sections::{
     Auth, ClientPrompts, Database, Limits, Llm, Log, LogFormat, Metrics, Model, PromptLanguage,
-    Prompts, Safety, Secret, Server,
+    Prompts, Registration, Safety, Secret, Server,
 };
 
 use crate::domain::{Error, ErrorCode, Result};

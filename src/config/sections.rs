@@ -79,6 +79,8 @@ pub struct Auth {
     pub master_key_file: PathBuf,
     /// The line of such a file, instead of one; several for a rotation.
     pub master_key: Secret,
+    /// Who may make an account over the network.
+    pub registration: Registration,
     /// Seconds that an access token holds of a client that refreshes.
     pub access_ttl: u64,
     /// Seconds that a login holds that is not refreshed.
@@ -97,6 +99,7 @@ impl Default for Auth {
             key_file: PathBuf::new(),
             master_key_file: PathBuf::new(),
             master_key: Secret::default(),
+            registration: Registration::Open,
             access_ttl: 900,
             refresh_ttl: 60 * 24 * 3600,
             legacy_ttl: 30 * 24 * 3600,
@@ -104,6 +107,18 @@ impl Default for Auth {
             argon2_passes: 2,
         }
     }
+}
+
+/// Who may make an account over the network; `deepme user add` always makes one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Registration {
+    /// Everybody.
+    Open,
+    /// Who brings a code of `deepme user invite`.
+    Invite,
+    /// Nobody.
+    Closed,
 }
 
 /// `[llm]`

@@ -28,6 +28,10 @@ pub enum ErrorCode {
     NotFound,
     /// The e-mail address has an account.
     EmailTaken,
+    /// Accounts are made by the admin only.
+    RegistrationClosed,
+    /// An account needs an invitation that holds.
+    InviteNeeded,
     /// The session has ended; it can be read but not continued.
     SessionEnded,
     /// Another turn of the session is running.
@@ -63,6 +67,8 @@ impl ErrorCode {
             Self::Forbidden => "forbidden",
             Self::NotFound => "not_found",
             Self::EmailTaken => "email_taken",
+            Self::RegistrationClosed => "registration_closed",
+            Self::InviteNeeded => "invite_needed",
             Self::SessionEnded => "session_ended",
             Self::TurnInProgress => "turn_in_progress",
             Self::TooLarge => "too_large",

@@ -38,6 +38,7 @@ fn client(kind: Option<ClientKind>) -> Client {
     responses(
         (status = 201, body = UserBody),
         (status = 400, body = Problem, content_type = "application/problem+json"),
+        (status = 403, description = "Registration is closed (`registration_closed`), or needs an invitation that holds (`invite_needed`)", body = Problem, content_type = "application/problem+json"),
         (status = 409, description = "The address has an account", body = Problem, content_type = "application/problem+json"),
         (status = 422, body = Problem, content_type = "application/problem+json"),
     )
@@ -46,9 +47,10 @@ pub(super) async fn register(
     State(surface): State<Surface>,
     Body(request): Body<RegisterRequest>,
 ) -> Result<(StatusCode, Json<UserBody>), Failure> {
+    let invite = request.invite.as_ref().map(|code| code.0.as_str());
     let user = surface
         .app
-        .register(&request.name, &request.email, &request.password.0)
+        .register(&request.name, &request.email, &request.password.0, invite)
         .await?;
     Ok((StatusCode::CREATED, Json(user.into())))
 }

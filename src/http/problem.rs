@@ -57,7 +57,9 @@ fn status(code: ErrorCode) -> StatusCode {
         ErrorCode::InvalidInput => StatusCode::UNPROCESSABLE_ENTITY,
         ErrorCode::BadFrame => StatusCode::BAD_REQUEST,
         ErrorCode::Unauthorized | ErrorCode::WrongCredentials => StatusCode::UNAUTHORIZED,
-        ErrorCode::Forbidden => StatusCode::FORBIDDEN,
+        ErrorCode::Forbidden | ErrorCode::RegistrationClosed | ErrorCode::InviteNeeded => {
+            StatusCode::FORBIDDEN
+        }
         ErrorCode::NotFound => StatusCode::NOT_FOUND,
         ErrorCode::EmailTaken | ErrorCode::SessionEnded | ErrorCode::TurnInProgress => {
             StatusCode::CONFLICT

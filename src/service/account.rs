@@ -5,15 +5,58 @@
 
 use super::App;
 use super::login::{Client, LoggedIn};
+use crate::auth::once;
 use crate::auth::token::Subject;
+use crate::config::Registration;
 use crate::domain::user::{self, Email, NewPassword, Role, User, UserFilter};
 use crate::domain::{Error, ErrorCode, Result, Timestamp, UserId};
 use crate::store::PasswordChange;
 use secrecy::SecretString;
 
 impl App {
-    /// Makes an account; `email_taken` when the address has one.
-    pub async fn register(&self, name: &str, email: &str, password: &str) -> Result<User> {
+    /// Makes an account for somebody who comes over the network, as `auth.registration` allows;
+    /// `registration_closed`, `invite_needed`, or `email_taken` when the address has one.
+    pub async fn register(
+        &self,
+        name: &str,
+        email: &str,
+        password: &str,
+        invite: Option<&str>,
+    ) -> Result<User> {
+        let invite = match self.config.auth.registration {
+            Registration::Open => None,
+            Registration::Invite => Some(invite.map(once::code_hash).ok_or_else(invite_needed)?),
+            Registration::Closed => {
+                return Err(Error::new(
+                    ErrorCode::RegistrationClosed,
+                    "accounts are made by the admin of this server only",
+                ));
+            }
+        };
+        let (user, hash) = self.new_account(name, email, password).await?;
+        match invite {
+            None => self.store.add_user(user.clone(), hash).await?,
+            Some(code) => {
+                let now = user.created_at;
+                let joined = self.store.add_invited_user(user.clone(), hash, code, now);
+                if !joined.await? {
+                    return Err(invite_needed());
+                }
+            }
+        }
+        tracing::info!(user_id = %user.user_id, "account made");
+        Ok(user)
+    }
+
+    /// Makes an account for the admin; `email_taken` when the address has one.
+    pub async fn add_account(&self, name: &str, email: &str, password: &str) -> Result<User> {
+        let (user, hash) = self.new_account(name, email, password).await?;
+        self.store.add_user(user.clone(), hash).await?;
+        Ok(user)
+    }
+
+    /// An account that is not stored yet, and its password hash.
+    async fn new_account(&self, name: &str, email: &str, password: &str) -> Result<(User, String)> {
         let name = user::name(name)?;
         let email = Email::parse(email)?;
         let password = NewPassword::parse("password", password)?;
@@ -32,9 +75,7 @@ impl App {
             disabled_at: None,
             created_at: now,
         };
-        self.store.add_user(user.clone(), hash).await?;
-        tracing::info!(%user_id, "account made");
-        Ok(user)
+        Ok((user, hash))
     }
 
     /// Makes an account that nobody can log in to, for the person at this machine's own terminal.
@@ -169,4 +210,13 @@ impl App {
         };
         found.ok_or_else(|| Error::not_found("user"))
     }
+}
+
+/// The refusal of somebody without an invitation: no code, a wrong one and one that is used up are told
+/// alike.
+fn invite_needed() -> Error {
+    Error::new(
+        ErrorCode::InviteNeeded,
+        "an account on this server needs an invitation that still holds: ask its admin for a code",
+    )
 }

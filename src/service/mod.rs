@@ -14,6 +14,7 @@ pub mod login;
 pub mod meters;
 mod pace;
 pub mod prompt;
+pub mod recovery;
 pub mod session;
 pub mod settings;
 pub mod turn;

@@ -40,6 +40,11 @@ pub struct RegisterRequest {
     /// 10 to 128 characters, any of them.
     #[schema(value_type = String, format = Password, min_length = 10, max_length = 128)]
     pub password: Secret,
+    /// A code of `deepme user invite`, where the server wants one (`auth.registration = "invite"`).
+    /// Case, spaces and hyphens do not matter.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, example = "7KQ2M-0XJ4P-B9D8T-WZ5RC")]
+    pub invite: Option<Secret>,
 }
 
 /// An account, as its owner sees it.

@@ -2,6 +2,7 @@
 //! test shows what.
 
 mod refresh;
+mod registration;
 mod revocation;
 
 use crate::cluster::cluster;

@@ -78,6 +78,31 @@ fn what_is_no_account_is_refused_with_the_member() {
     assert_eq!(list.as_array().unwrap().len(), 1);
 }
 
+#[test]
+fn an_invitation_is_shown_once_and_lets_one_person_in() {
+    let machine = Machine::new();
+    let invite = ("DEEPME_AUTH__REGISTRATION", "invite");
+    let shown = machine.run_with(&["user", "invite"], "", &[invite]).ok();
+    let code = shown.out.trim_end();
+    assert_eq!((code.len(), code.lines().count()), (23, 1), "{shown:?}");
+    assert!(shown.err.contains("once") && !shown.err.contains(code));
+    let json = machine.run_with(&["user", "invite", "--hours", "1", "--json"], "", &[invite]);
+    let json = json.ok().json();
+    assert_ne!(json["code"], code);
+    assert!(json["expires_at"].is_string());
+    for hours in ["0", "745", "x"] {
+        machine
+            .run(&["user", "invite", "--hours", hours], "")
+            .failed(2, "--hours");
+    }
+    // Where nobody needs one it says so.
+    let open = machine.run(&["user", "invite"], "").ok();
+    assert!(open.err.contains("auth.registration"), "{open:?}");
+    let stored = std::fs::read(machine.path("data/deepme.db")).unwrap();
+    let stored = String::from_utf8_lossy(&stored);
+    assert!(!stored.contains(code) && !stored.contains(&code.replace('-', "")));
+}
+
 /// What stands in argv can be read by everybody on the machine.
 #[test]
 fn no_command_takes_a_password_as_an_argument() {

@@ -72,7 +72,8 @@ pub(super) fn run(global: &Global, command: User) -> Result {
                 // What is wrong is said before the password is asked for.
                 user::name(&name)?;
                 user::Email::parse(&email)?;
-                let password = password.read("password (10 to 128 characters)", true)?;
+                let password =
+                    password.read(&password_prompt(app.config().auth.password_min), true)?;
                 let user = app.add_account(&name, &email, &password).await?;
                 if json {
                     say_json(&as_json(&user))
@@ -129,6 +130,11 @@ pub(super) fn run(global: &Global, command: User) -> Result {
             }
         }
     })
+}
+
+/// What is asked for.
+fn password_prompt(least: usize) -> String {
+    format!("password ({least} to {} characters)", user::PASSWORD_MAX)
 }
 
 fn as_json(user: &user::User) -> serde_json::Value {

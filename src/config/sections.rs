@@ -3,6 +3,7 @@
 //! Invariant: every key has a default that serves a stranger, and a unit in its name or its comment.
 
 use super::{DatabaseUrl, Network};
+use crate::domain::user::PASSWORD_MIN;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -81,6 +82,8 @@ pub struct Auth {
     pub master_key: Secret,
     /// Who may make an account over the network.
     pub registration: Registration,
+    /// Characters that a new password must have, 10 to 64.
+    pub password_min: usize,
     /// Seconds that an access token holds of a client that refreshes.
     pub access_ttl: u64,
     /// Seconds that a login holds that is not refreshed.
@@ -100,6 +103,7 @@ impl Default for Auth {
             master_key_file: PathBuf::new(),
             master_key: Secret::default(),
             registration: Registration::Open,
+            password_min: PASSWORD_MIN,
             access_ttl: 900,
             refresh_ttl: 60 * 24 * 3600,
             legacy_ttl: 30 * 24 * 3600,

@@ -20,6 +20,8 @@ pub enum ErrorCode {
     BadFrame,
     /// No valid credential.
     Unauthorized,
+    /// A new password that is too easy to guess; `field` names it.
+    WeakPassword,
     /// The e-mail and password do not belong together.
     WrongCredentials,
     /// A valid credential for somebody else's `user_id`.
@@ -63,6 +65,7 @@ impl ErrorCode {
             Self::InvalidInput => "invalid_input",
             Self::BadFrame => "bad_frame",
             Self::Unauthorized => "unauthorized",
+            Self::WeakPassword => "weak_password",
             Self::WrongCredentials => "wrong_credentials",
             Self::Forbidden => "forbidden",
             Self::NotFound => "not_found",
@@ -117,9 +120,13 @@ impl Error {
 
     /// A value of `field` that does not meet its rules.
     pub fn invalid(field: &'static str, message: impl Into<Cow<'static, str>>) -> Self {
-        let mut error = Self::new(ErrorCode::InvalidInput, message);
-        error.0.field = Some(field);
-        error
+        Self::new(ErrorCode::InvalidInput, message).of(field)
+    }
+
+    /// Names the member of the request that is wrong.
+    pub fn of(mut self, field: &'static str) -> Self {
+        self.0.field = Some(field);
+        self
     }
 
     /// `what` does not exist, or is not the asker's: the two look the same.

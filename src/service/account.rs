@@ -5,8 +5,8 @@
 
 use super::App;
 use super::login::{Client, LoggedIn};
-use crate::auth::once;
 use crate::auth::token::Subject;
+use crate::auth::{once, strength};
 use crate::config::Registration;
 use crate::domain::user::{self, Email, NewPassword, Role, User, UserFilter};
 use crate::domain::{Error, ErrorCode, Result, Timestamp, UserId};
@@ -59,10 +59,8 @@ impl App {
     async fn new_account(&self, name: &str, email: &str, password: &str) -> Result<(User, String)> {
         let name = user::name(name)?;
         let email = Email::parse(email)?;
-        let password = NewPassword::parse("password", password)?;
         let hash = self
-            .hasher
-            .hash(password.secret().clone(), &*self.random)
+            .new_hash("password", password, Some(&name), Some(&email))
             .await?;
         let now = self.clock.now();
         let user_id = UserId::generate(now, &*self.random)?;
@@ -76,6 +74,28 @@ impl App {
             created_at: now,
         };
         Ok((user, hash))
+    }
+
+    fn parse_password(&self, field: &'static str, password: &str) -> Result<NewPassword> {
+        NewPassword::parse(field, password, self.config.auth.password_min)
+    }
+
+    /// The hash of a new password; `weak_password` when it is too easy to guess, also by who knows this of
+    /// the person.
+    pub(super) async fn new_hash(
+        &self,
+        field: &'static str,
+        password: &str,
+        name: Option<&str>,
+        email: Option<&Email>,
+    ) -> Result<String> {
+        let password = self.parse_password(field, password)?;
+        let secret = password.secret();
+        let about = strength::about(name, email);
+        if let Some(weakness) = self.hasher.judge(secret.clone(), about).await? {
+            return Err(Error::new(ErrorCode::WeakPassword, weakness.message()).of(field));
+        }
+        self.hasher.hash(secret.clone(), &*self.random).await
     }
 
     /// Makes an account that nobody can log in to, for the person at this machine's own terminal.
@@ -111,13 +131,38 @@ impl App {
         let (user, hash) = found.unzip();
         // An account without a password is checked like one that does not exist.
         let hash = hash.filter(|hash| hash.starts_with('$'));
-        let matches = self.hasher.verify(password, hash).await?;
+        let matches = self.hasher.verify(password.clone(), hash.clone()).await?;
         match user.filter(|user| matches && user.disabled_at.is_none()) {
-            Some(user) => self.issue(&user, client).await,
+            Some(user) => {
+                let login = self.issue(&user, client).await?;
+                self.renew_hash(&user, hash.unwrap_or_default(), password)
+                    .await;
+                Ok(login)
+            }
             None => Err(Error::new(
                 ErrorCode::WrongCredentials,
                 "the e-mail address or the password is wrong",
             )),
+        }
+    }
+
+    /// Replaces a hash that costs less than what is asked for now. Nobody's login fails by it.
+    async fn renew_hash(&self, user: &User, old: String, password: SecretString) {
+        if !self.hasher.hasher.is_outdated(&old) {
+            return;
+        }
+        let user_id = user.user_id;
+        let renewed = async {
+            let new = self.hasher.hash(password, &*self.random).await?;
+            self.store.rehash(user_id, old, new).await
+        };
+        match renewed.await {
+            Ok(true) => tracing::info!(%user_id, "password hash renewed"),
+            // The password was changed in the meantime.
+            Ok(false) => {}
+            Err(error) => {
+                tracing::warn!(%user_id, code = %error.code(), "password hash not renewed");
+            }
         }
     }
 
@@ -130,7 +175,7 @@ impl App {
         new: &str,
     ) -> Result<LoggedIn> {
         let user_id = subject.user_id;
-        let new = NewPassword::parse("new_password", new)?;
+        self.parse_password("new_password", new)?;
         let user = self
             .store
             .user(user_id)
@@ -148,10 +193,8 @@ impl App {
                 "the current password is wrong",
             ));
         }
-        let hash = self
-            .hasher
-            .hash(new.secret().clone(), &*self.random)
-            .await?;
+        let (name, email) = (Some(user.name.as_str()), Some(&user.email));
+        let hash = self.new_hash("new_password", new, name, email).await?;
         let standing = self.store.standing(user_id, subject.login_id).await?;
         let client = match standing {
             Some(standing) if standing.refreshes => Client::V1,

@@ -135,6 +135,9 @@ impl Texts {
             ("invalid_input", Some("password")) => "비밀번호는 10자에서 128자까지예요",
             ("invalid_input", Some("name")) => "이름은 1자에서 100자까지예요",
             ("invalid_input", Some("user_input")) => "비어 있거나 너무 긴 말은 보낼 수 없어요",
+            ("weak_password", _) => {
+                "쉽게 짐작할 수 있는 비밀번호예요. 서로 관계없는 낱말 몇 개를 이어 보세요"
+            }
             ("unauthorized", _) => "로그인이 필요해요",
             ("wrong_credentials", _) => "메일 주소나 비밀번호가 맞지 않아요",
             ("registration_closed", _) => "이 서버에서는 관리자만 계정을 만들 수 있어요",

@@ -90,7 +90,7 @@ fn doors() -> Vec<Door> {
         open("GET", "/openapi.json", 200),
         open("GET", "/docs/", 200),
         open("POST", "/register", 409).with(
-            |owner| json!({"name": "x", "email": owner.person.email, "password": "0123456789"}),
+            |owner| json!({"name": "x", "email": owner.person.email, "password": "tea and rain"}),
         ),
         open("POST", "/login", 200)
             .with(|owner| json!({"email": owner.person.email, "password": PASSWORD})),

@@ -1,10 +1,12 @@
 //! `deepme user`.
 
 mod codes;
+mod standing;
 
 use super::terminal::PasswordFrom;
 use super::{Global, Result, say, say_json, wiring};
 use crate::domain::user;
+use crate::service::App;
 use clap::{Args, Subcommand};
 
 pub(super) const HELP: &str = "Examples:
@@ -12,7 +14,9 @@ pub(super) const HELP: &str = "Examples:
   deepme user add --name 지우 --email jiwoo@example.com --password-file secret.txt
   deepme user list --json
   deepme user show jiwoo@example.com
-  deepme user invite --hours 24";
+  deepme user invite --hours 24
+  deepme user passwd jiwoo@example.com --code
+  deepme user disable jiwoo@example.com";
 
 /// Options of `user`.
 #[derive(Debug, Args)]
@@ -39,6 +43,14 @@ enum Action {
     },
     /// Print a code with which one person can make an account (`auth.registration = "invite"`).
     Invite(codes::Invite),
+    /// Set an account's password, which is asked for, or print a code with which the person sets one.
+    Passwd(standing::Passwd),
+    /// Let nobody log in to an account, and end its logins.
+    Disable(standing::Who),
+    /// Let an account log in again.
+    Enable(standing::Who),
+    /// Make an account one of an admin, or of a user again.
+    Role(standing::SetRole),
     /// List the accounts, newest first.
     List {
         /// At most so many.
@@ -72,8 +84,7 @@ pub(super) fn run(global: &Global, command: User) -> Result {
                 // What is wrong is said before the password is asked for.
                 user::name(&name)?;
                 user::Email::parse(&email)?;
-                let password =
-                    password.read(&password_prompt(app.config().auth.password_min), true)?;
+                let password = password.read(&password_prompt(&app), true)?;
                 let user = app.add_account(&name, &email, &password).await?;
                 if json {
                     say_json(&as_json(&user))
@@ -82,6 +93,10 @@ pub(super) fn run(global: &Global, command: User) -> Result {
                 }
             }
             Action::Invite(command) => command.run(&app).await,
+            Action::Passwd(command) => command.run(&app).await,
+            Action::Disable(who) => who.disable(&app).await,
+            Action::Enable(who) => who.enable(&app).await,
+            Action::Role(command) => command.run(&app).await,
             Action::List { limit, json } => {
                 let users = app.users(user::UserFilter::default(), None, limit).await?;
                 if json {
@@ -93,8 +108,13 @@ pub(super) fn run(global: &Global, command: User) -> Result {
                     } else {
                         ""
                     };
+                    let admin = if user.role == user::Role::Admin {
+                        "  (admin)"
+                    } else {
+                        ""
+                    };
                     say(format_args!(
-                        "{}  {}  {}  {}{disabled}",
+                        "{}  {}  {}  {}{admin}{disabled}",
                         user.user_id,
                         user.created_at,
                         user.email.as_str(),
@@ -120,7 +140,8 @@ pub(super) fn run(global: &Global, command: User) -> Result {
                     user.email.as_str()
                 ))?;
                 say(format_args!(
-                    "created_at: {}\nsessions:   {sessions}",
+                    "role:       {}\ncreated_at: {}\nsessions:   {sessions}",
+                    user.role.as_str(),
                     user.created_at
                 ))?;
                 match user.disabled_at {
@@ -133,7 +154,8 @@ pub(super) fn run(global: &Global, command: User) -> Result {
 }
 
 /// What is asked for.
-fn password_prompt(least: usize) -> String {
+fn password_prompt(app: &App) -> String {
+    let least = app.config().auth.password_min;
     format!("password ({least} to {} characters)", user::PASSWORD_MAX)
 }
 
@@ -142,6 +164,7 @@ fn as_json(user: &user::User) -> serde_json::Value {
         "user_id": user.user_id,
         "name": user.name,
         "email": user.email.as_str(),
+        "role": user.role.as_str(),
         "created_at": user.created_at,
         "disabled_at": user.disabled_at,
     })

@@ -10,8 +10,8 @@ pub use socket::{ABNORMAL, ConnectOptions, Event, Socket};
 use crate::domain::{SessionId, UserId};
 use crate::wire::rest::{
     ChangePasswordRequest, ClientKind, CreateSessionRequest, GenerateRequest, HealthBody,
-    LoginBody, LoginRequest, Problem, PromptBody, RefreshRequest, RegisterRequest, Secret,
-    SessionBody, StepBody, UsageBody, UserBody,
+    LoginBody, LoginRequest, Problem, PromptBody, RefreshRequest, RegisterRequest,
+    ResetPasswordRequest, Secret, SessionBody, StepBody, UsageBody, UserBody,
 };
 use reqwest::header::{AUTHORIZATION, HeaderValue};
 use reqwest::{Method, StatusCode, Url};
@@ -226,6 +226,16 @@ impl Client {
             new_password: new.into(),
         };
         self.post("/change-password", &body).await
+    }
+
+    /// `POST /password/reset`
+    pub async fn reset_password(&self, email: &str, code: &str, new: &str) -> Result<()> {
+        let body = ResetPasswordRequest {
+            email: email.into(),
+            code: code.into(),
+            new_password: new.into(),
+        };
+        self.post("/password/reset", &body).await
     }
 
     /// `GET /me`

@@ -268,6 +268,11 @@ pub struct Limits {
     /// Most sockets from one address at once, on one instance; 0 for no limit. An IPv6 address counts
     /// by its /64. Loopback is not counted: that is a proxy that `server.trusted_proxies` does not name.
     pub sockets_an_address: usize,
+    /// Wrong passwords or codes at an account, existing or not, before each further one costs a wait of 1 s,
+    /// 2 s and so on up to a minute, on one instance; 0 for no wait.
+    pub login_failures: u32,
+    /// The same from an address, counted as for sockets.
+    pub login_failures_an_address: u32,
     /// Messages that one person may send a minute, on one instance; 0 for no limit.
     pub messages_a_minute: u32,
     /// Tokens, read and written, that one person may use on a day of UTC; 0 for no limit.
@@ -285,6 +290,8 @@ impl Default for Limits {
             turns_a_user: 8,
             sockets_a_user: 32,
             sockets_an_address: 256,
+            login_failures: 5,
+            login_failures_an_address: 20,
             messages_a_minute: 60,
             tokens_a_day: 3_000_000,
         }

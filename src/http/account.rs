@@ -1,5 +1,6 @@
 //! `/register`, `/login`, `/refresh`, `/logout`, `/logout-all`, `/change-password`, `/me`, `/me/usage`.
 
+use super::address::Address;
 use super::extract::{Body, Caller};
 use super::problem::Failure;
 use super::{Surface, no_content};
@@ -63,10 +64,12 @@ pub(super) async fn register(
         (status = 400, body = Problem, content_type = "application/problem+json"),
         (status = 401, description = "The address or the password is wrong", body = Problem, content_type = "application/problem+json"),
         (status = 422, body = Problem, content_type = "application/problem+json"),
+        (status = 429, description = "Too many wrong passwords; `Retry-After` says when to try again", body = Problem, content_type = "application/problem+json"),
     )
 )]
 pub(super) async fn login(
     State(surface): State<Surface>,
+    Address(from): Address,
     Body(request): Body<LoginRequest>,
 ) -> Result<Json<LoginBody>, Failure> {
     Ok(Json(
@@ -76,6 +79,7 @@ pub(super) async fn login(
                 &request.email,
                 request.password.0.into(),
                 client(request.client),
+                from,
             )
             .await?
             .into(),
@@ -141,18 +145,20 @@ pub(super) async fn log_out_everywhere(
         (status = 400, body = Problem, content_type = "application/problem+json"),
         (status = 401, description = "No valid token, or the current password is wrong", body = Problem, content_type = "application/problem+json"),
         (status = 422, body = Problem, content_type = "application/problem+json"),
+        (status = 429, description = "Too many wrong passwords; `Retry-After` says when to try again", body = Problem, content_type = "application/problem+json"),
     )
 )]
 pub(super) async fn change_password(
     State(surface): State<Surface>,
     caller: Caller,
+    Address(from): Address,
     Body(request): Body<ChangePasswordRequest>,
 ) -> Result<Json<LoginBody>, Failure> {
     let current = request.current_password.0.into();
     Ok(Json(
         surface
             .app
-            .change_password(caller.0, current, &request.new_password.0)
+            .change_password(caller.0, current, &request.new_password.0, from)
             .await?
             .into(),
     ))

@@ -7,6 +7,7 @@
 
 mod accept;
 mod account;
+mod address;
 mod crowd;
 mod docs;
 mod emotion;
@@ -17,6 +18,7 @@ mod metrics;
 mod page;
 mod problem;
 mod prompt;
+mod recovery;
 mod socket;
 mod upgrade;
 
@@ -99,6 +101,7 @@ fn rest() -> OpenApiRouter<Surface> {
         .routes(routes!(account::log_out))
         .routes(routes!(account::log_out_everywhere))
         .routes(routes!(account::change_password))
+        .routes(routes!(recovery::reset_password))
         .routes(routes!(account::me))
         .routes(routes!(account::usage))
         .routes(routes!(prompt::get, prompt::put, prompt::delete))

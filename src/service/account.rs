@@ -5,6 +5,7 @@
 
 use super::App;
 use super::login::{Client, LoggedIn};
+use super::throttle::Attempt;
 use crate::auth::token::Subject;
 use crate::auth::{once, strength};
 use crate::config::Registration;
@@ -12,6 +13,7 @@ use crate::domain::user::{self, Email, NewPassword, Role, User, UserFilter};
 use crate::domain::{Error, ErrorCode, Result, Timestamp, UserId};
 use crate::store::PasswordChange;
 use secrecy::SecretString;
+use std::net::IpAddr;
 
 impl App {
     /// Makes an account for somebody who comes over the network, as `auth.registration` allows;
@@ -117,16 +119,19 @@ impl App {
         Ok(user)
     }
 
-    /// Checks an address and a password.
+    /// Checks an address and a password, which came `from` there; `too_many` after too many wrong ones.
     pub async fn login(
         &self,
         email: &str,
         password: SecretString,
         client: Client,
+        from: Option<IpAddr>,
     ) -> Result<LoggedIn> {
-        let found = match Email::parse(email) {
-            Ok(email) => self.store.user_by_email(email).await?,
-            Err(_) => None,
+        let address = Email::parse(email).ok();
+        let attempt = self.admit(address.as_ref().map_or(email, Email::as_str), from)?;
+        let found = match address {
+            Some(email) => self.store.user_by_email(email).await?,
+            None => None,
         };
         let (user, hash) = found.unzip();
         // An account without a password is checked like one that does not exist.
@@ -134,16 +139,26 @@ impl App {
         let matches = self.hasher.verify(password.clone(), hash.clone()).await?;
         match user.filter(|user| matches && user.disabled_at.is_none()) {
             Some(user) => {
+                attempt.succeeded();
                 let login = self.issue(&user, client).await?;
                 self.renew_hash(&user, hash.unwrap_or_default(), password)
                     .await;
                 Ok(login)
             }
-            None => Err(Error::new(
-                ErrorCode::WrongCredentials,
-                "the e-mail address or the password is wrong",
-            )),
+            None => {
+                attempt.failed(self.clock.now());
+                Err(Error::new(
+                    ErrorCode::WrongCredentials,
+                    "the e-mail address or the password is wrong",
+                ))
+            }
         }
+    }
+
+    /// Lets somebody try a secret of the account with this address, which need not exist.
+    pub(super) fn admit(&self, account: &str, from: Option<IpAddr>) -> Result<Attempt<'_>> {
+        let limits = &self.settings().limits;
+        self.throttle.admit(account, from, limits, self.clock.now())
     }
 
     /// Replaces a hash that costs less than what is asked for now. Nobody's login fails by it.
@@ -173,6 +188,7 @@ impl App {
         subject: Subject,
         current: SecretString,
         new: &str,
+        from: Option<IpAddr>,
     ) -> Result<LoggedIn> {
         let user_id = subject.user_id;
         self.parse_password("new_password", new)?;
@@ -181,6 +197,7 @@ impl App {
             .user(user_id)
             .await?
             .ok_or_else(|| Error::not_found("user"))?;
+        let attempt = self.admit(user.email.as_str(), from)?;
         let stored = self
             .store
             .user_by_email(user.email.clone())
@@ -188,11 +205,13 @@ impl App {
             .map(|(_, hash)| hash)
             .filter(|h| h.starts_with('$'));
         if !self.hasher.verify(current, stored.clone()).await? {
+            attempt.failed(self.clock.now());
             return Err(Error::new(
                 ErrorCode::WrongCredentials,
                 "the current password is wrong",
             ));
         }
+        attempt.succeeded();
         let (name, email) = (Some(user.name.as_str()), Some(&user.email));
         let hash = self.new_hash("new_password", new, name, email).await?;
         let standing = self.store.standing(user_id, subject.login_id).await?;

@@ -7,6 +7,7 @@
 //! not exist.
 
 pub mod account;
+pub mod admin;
 mod elsewhere;
 mod hashing;
 pub mod live;
@@ -17,6 +18,7 @@ pub mod prompt;
 pub mod recovery;
 pub mod session;
 pub mod settings;
+mod throttle;
 pub mod turn;
 pub mod usage;
 pub mod vault;
@@ -77,6 +79,7 @@ pub struct App {
     clock: Arc<dyn Clock>,
     random: Arc<dyn Random>,
     known_logins: login::KnownLogins,
+    throttle: throttle::Throttle,
     /// People some of whose tokens have just become void, for the sockets that are open.
     revoked: broadcast::Sender<login::Revoked>,
     live: live::sessions::Sessions,
@@ -129,6 +132,7 @@ impl App {
             clock: parts.clock,
             random: parts.random,
             known_logins: login::KnownLogins::default(),
+            throttle: throttle::Throttle::default(),
             revoked: broadcast::Sender::new(REVOCATIONS),
             live: live::sessions::Sessions::default(),
             meters,

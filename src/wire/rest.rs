@@ -163,6 +163,20 @@ pub struct ChangePasswordRequest {
     pub new_password: Secret,
 }
 
+/// `POST /password/reset`
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct ResetPasswordRequest {
+    /// The address of the account.
+    #[schema(example = "jiwoo@example.com")]
+    pub email: String,
+    /// The code that the admin got from `deepme user passwd --code`. Case, spaces and hyphens do not matter.
+    #[schema(value_type = String, example = "7KQ2M-0XJ4P-B9D8T-WZ5RC")]
+    pub code: Secret,
+    /// The password as it shall be: 10 to 128 characters.
+    #[schema(value_type = String, format = Password, min_length = 10, max_length = 128)]
+    pub new_password: Secret,
+}
+
 /// `POST /emotion/sessions`
 #[derive(Debug, Clone, Default, Serialize, Deserialize, ToSchema)]
 pub struct CreateSessionRequest {

@@ -2,9 +2,11 @@
 //! test shows what.
 
 mod passwords;
+mod recovery;
 mod refresh;
 mod registration;
 mod revocation;
+mod throttle;
 
 use crate::cluster::cluster;
 use crate::support::{PASSWORD, Person, Server, Talk};

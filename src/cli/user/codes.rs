@@ -1,15 +1,16 @@
-//! `deepme user invite`: one-time codes, shown once.
+//! `deepme user invite` and `deepme user passwd --code`: one-time codes, shown once.
 //!
 //! Invariant: of output to a pipe the first line is the code and nothing else.
 
-use super::super::{Result, note, say, say_json};
+use super::super::{CliError, Result, note, say, say_json};
+use crate::domain::user::User;
 use crate::service::App;
 use crate::service::recovery::Code;
 use clap::Args;
 use std::time::Duration;
 
 /// Longest time that a code may hold, in hours: a month.
-const MOST_HOURS: u64 = 31 * 24;
+pub(super) const MOST_HOURS: u64 = 31 * 24;
 
 /// Options of `user invite`.
 #[derive(Debug, Args)]
@@ -30,6 +31,16 @@ impl Invite {
         }
         show(&code, self.json)
     }
+}
+
+/// A code for a new password.
+pub(super) async fn recovery(app: &App, user: &User, hours: u64, json: bool) -> Result {
+    if user.disabled_at.is_some() {
+        let message = "the account is disabled: a code would not hold; enable it first";
+        return Err(CliError::Failed(message.to_owned()));
+    }
+    let holds = Duration::from_hours(hours);
+    show(&app.recovery_code(user.user_id, holds).await?, json)
 }
 
 /// The code on stdout; what is to be known about it beside.

@@ -345,6 +345,14 @@ pub(super) async fn enable(c: &Object, user_id: UserId) -> Done<bool> {
     Ok(c.execute(&statement, &[&user_id.0]).await? > 0)
 }
 
+pub(super) async fn set_role(c: &Object, user_id: UserId, role: Role) -> Done<bool> {
+    let statement = c
+        .prepare_cached("UPDATE users SET role = $2 WHERE user_id = $1")
+        .await?;
+    let set = c.execute(&statement, &[&user_id.0, &role.as_str()]).await?;
+    Ok(set > 0)
+}
+
 /// `unknown`: an earlier attempt may have deleted it.
 pub(super) async fn delete(
     c: &Object,

@@ -161,6 +161,7 @@ async fn a_wrong_address_and_a_wrong_password_look_the_same() {
             "{email}"
         );
     }
+    server.clock.advance(std::time::Duration::from_mins(15));
     let changed = jiwoo.client.change_password(CANARY, "a new password").await;
     let changed = changed.unwrap_err();
     assert_eq!(

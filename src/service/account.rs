@@ -137,22 +137,19 @@ impl App {
         // An account without a password is checked like one that does not exist.
         let hash = hash.filter(|hash| hash.starts_with('$'));
         let matches = self.hasher.verify(password.clone(), hash.clone()).await?;
-        match user.filter(|user| matches && user.disabled_at.is_none()) {
-            Some(user) => {
-                attempt.succeeded();
-                let login = self.issue(&user, client).await?;
-                self.renew_hash(&user, hash.unwrap_or_default(), password)
-                    .await;
-                Ok(login)
-            }
-            None => {
-                attempt.failed(self.clock.now());
-                Err(Error::new(
-                    ErrorCode::WrongCredentials,
-                    "the e-mail address or the password is wrong",
-                ))
-            }
-        }
+        let user = user.filter(|user| matches && user.disabled_at.is_none());
+        let Some(user) = user else {
+            attempt.failed(self.clock.now());
+            return Err(Error::new(
+                ErrorCode::WrongCredentials,
+                "the e-mail address or the password is wrong",
+            ));
+        };
+        attempt.succeeded();
+        let login = self.issue(&user, client).await?;
+        self.renew_hash(&user, hash.unwrap_or_default(), password)
+            .await;
+        Ok(login)
     }
 
     /// Lets somebody try a secret of the account with this address, which need not exist.

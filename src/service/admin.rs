@@ -1,9 +1,10 @@
-//! What the admin does with accounts.
+//! What the admin does with accounts, and with the keys that sign their tokens.
 //!
-//! Called by the commands. Invariant: whoever loses their tokens here is out on every server of the database
+//! Called by the commands and at a reload. Invariant: whoever loses their tokens here is out on every server of the database
 //! within seconds, for the servers look for it ([`super::login`]).
 
 use super::App;
+use crate::auth::keys::Keys;
 use crate::domain::user::{Role, User};
 use crate::domain::{Error, Result, UserId};
 
@@ -36,6 +37,19 @@ impl App {
     pub async fn set_role(&self, user_id: UserId, role: Role) -> Result<()> {
         let set = self.store.set_role(user_id, role).await?;
         set.then_some(()).ok_or_else(|| Error::not_found("user"))
+    }
+
+    /// What tells the keys that sign tokens here from others ([`Keys::fingerprint`]), and which one signs.
+    pub fn signing_keys(&self) -> (String, String) {
+        let keys = self.keys.now();
+        let signing = keys.ids().next().unwrap_or_default().to_owned();
+        (keys.fingerprint(), signing)
+    }
+
+    /// Signs and verifies with these keys from now on. A token of a key that is not among them is void; a
+    /// refresh token stays good.
+    pub fn adopt_keys(&self, keys: Keys) {
+        self.keys.replace(keys);
     }
 
     fn done(&self, user_id: UserId, done: bool) -> Result<()> {

@@ -26,6 +26,7 @@ pub mod vault;
 use crate::auth::keys::Keys;
 use crate::auth::masters::Masters;
 use crate::auth::password::Hasher;
+use crate::auth::ring::Ring;
 use crate::auth::token::Tokens;
 use crate::config::Config;
 use crate::domain::safety::Tier;
@@ -73,7 +74,7 @@ pub struct App {
     vault: vault::Vault,
     bulletin: Option<Arc<dyn Bulletin>>,
     chain: Chain,
-    keys: Arc<Keys>,
+    keys: Arc<Ring>,
     tokens: Tokens,
     hasher: hashing::Hashing,
     clock: Arc<dyn Clock>,
@@ -100,7 +101,7 @@ impl App {
             .name("safety-rules".to_owned())
             .spawn(|| LazyLock::force(&GATE))
             .map_err(crate::domain::Error::internal)?;
-        let keys = Arc::new(parts.keys);
+        let keys = Arc::new(Ring::new(parts.keys));
         let turns = parts.config.limits.turns.min(Semaphore::MAX_PERMITS);
         let (config, settings) = settings::split(parts.config);
         let (auth, llm) = (&config.auth, &config.llm);

@@ -1,6 +1,7 @@
 //! The security checklist, row by row, where no other module proves it: `docs/security.md` says which
 //! test shows what.
 
+pub mod keys;
 mod passwords;
 mod recovery;
 mod refresh;

@@ -110,6 +110,26 @@ impl Keys {
         Ok(keys)
     }
 
+    /// A fresh key that verifies after the first of these, which goes on signing; the others go. Where several
+    /// machines have the keys, all must know one before any signs with it.
+    pub fn staged(&self, random: &dyn Random) -> Result<Self> {
+        let mut keys = self.first_only();
+        keys.0.append(&mut Self::generate(random)?.0);
+        Ok(keys)
+    }
+
+    /// The first two change places; `None` without a second one.
+    pub fn swapped(&self) -> Option<Self> {
+        let mut keys = self.0.clone();
+        (keys.len() > 1).then(|| keys.swap(0, 1))?;
+        Some(Self(keys))
+    }
+
+    /// The one that signs, and no other.
+    pub fn first_only(&self) -> Self {
+        Self(self.0.first().cloned().into_iter().collect())
+    }
+
     /// Puts these keys into the file, in place of what is in it.
     pub fn replace(&self, path: &Path) -> Result<()> {
         let replaced = self.beside(path)?.persist(path);
@@ -286,5 +306,32 @@ mod tests {
             assert!(Keys::parse(text).is_err(), "{text}");
         }
         assert!(Keys::parse(&format!("kid {}01", "00".repeat(31))).is_ok());
+    }
+
+    #[test]
+    fn keys_are_rotated_in_one_step_or_in_two() {
+        let ids = |keys: &Keys| keys.ids().map(str::to_owned).collect::<Vec<_>>();
+        let one = Keys::generate(&SystemRandom).unwrap();
+        let [first] = &ids(&one)[..] else { panic!() };
+        assert!(one.swapped().is_none());
+        let two = one.rotated(&SystemRandom).unwrap();
+        let [second, old] = &ids(&two)[..] else {
+            panic!()
+        };
+        assert!(old == first && second != first);
+        let three = two.staged(&SystemRandom).unwrap();
+        let [signs, third] = &ids(&three)[..] else {
+            panic!()
+        };
+        assert!(signs == second && third != first);
+        let used = three.swapped().unwrap();
+        assert_eq!(ids(&used), [third.clone(), second.clone()]);
+        assert_eq!(
+            used.fingerprint(),
+            three.fingerprint(),
+            "whatever their order"
+        );
+        assert_eq!(ids(&used.first_only())[..], ids(&three)[1..]);
+        assert_ne!(used.first_only().fingerprint(), used.fingerprint());
     }
 }

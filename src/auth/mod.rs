@@ -1,6 +1,6 @@
 //! Who somebody is, and who can read what they say: passwords, keys, tokens and seals.
 //!
-//! Owns hashing ([`password`]), the signing keys ([`keys`]), access tokens ([`token`]), refresh tokens
+//! Owns hashing ([`password`]), what is no password ([`strength`]), the signing keys ([`keys`], [`ring`]), access tokens ([`token`]), refresh tokens
 //! ([`refresh`]), one-time codes and tickets ([`once`]), session ids that are reserved without a row
 //! ([`reserve`]) and the keys that seal people's words ([`seal`], [`masters`]). Called by the services.
 //! Invariant: no secret leaves this module except to whom it is for, or as the hash or the signature of it.
@@ -12,7 +12,9 @@ pub mod once;
 pub mod password;
 pub mod refresh;
 pub mod reserve;
+pub mod ring;
 pub mod seal;
+pub mod strength;
 pub mod token;
 pub mod witness;
 

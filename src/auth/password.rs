@@ -3,6 +3,7 @@
 //! Owns [`Hasher`]. Invariant: checking a password for an account that does not exist costs the
 //! same work as for one that does, so that time does not tell who has an account.
 
+use super::strength::{self, Weakness};
 use crate::domain::{Error, ErrorCode, Random, Result};
 use argon2::password_hash::phc::PasswordHash;
 use argon2::password_hash::{PasswordHasher as _, PasswordVerifier as _};
@@ -67,6 +68,16 @@ impl Hasher {
         .await?
     }
 
+    /// Why a password will not do for a person of whom this is known ([`strength::judge`]).
+    pub async fn judge(
+        &self,
+        password: SecretString,
+        about: Vec<String>,
+    ) -> Result<Option<Weakness>> {
+        self.off_runtime(move || strength::judge(password.expose_secret(), &about))
+            .await
+    }
+
     /// Whether `password` is the one of `hash`; without a hash the answer is no, after the same work.
     pub async fn verify(&self, password: SecretString, hash: Option<String>) -> Result<bool> {
         let known = hash.is_some();
@@ -84,6 +95,17 @@ impl Hasher {
             })
             .await??;
         Ok(known && matches)
+    }
+
+    /// Whether a hash cost less than one would that was made now. What cannot be read does not count.
+    pub fn is_outdated(&self, hash: &str) -> bool {
+        let Some(params) = PasswordHash::new(hash)
+            .ok()
+            .and_then(|hash| Params::try_from(&hash).ok())
+        else {
+            return false;
+        };
+        params.m_cost() < self.params.m_cost() || params.t_cost() < self.params.t_cost()
     }
 
     fn argon2(&self) -> Argon2<'static> {
@@ -146,5 +168,21 @@ mod tests {
                 .unwrap()
         );
         assert!(!hasher.verify("비밀번호는 길게".into(), None).await.unwrap());
+    }
+
+    #[tokio::test]
+    async fn a_hash_is_outdated_when_it_cost_less() {
+        let hash = async |memory, passes| {
+            let hasher = Hasher::new(memory, passes, &SystemRandom).unwrap();
+            let hash = hasher.hash("x".into(), &SystemRandom).await.unwrap();
+            assert!(!hasher.is_outdated(&hash));
+            hash
+        };
+        let (cheap, dear) = (hash(19_456, 2).await, hash(19_457, 3).await);
+        let now = |memory, passes| Hasher::new(memory, passes, &SystemRandom).unwrap();
+        assert!(now(19_457, 2).is_outdated(&cheap));
+        assert!(now(19_456, 3).is_outdated(&cheap));
+        assert!(!now(19_456, 2).is_outdated(&dear), "never a weaker one");
+        assert!(!now(19_457, 3).is_outdated("!"));
     }
 }

@@ -4,7 +4,8 @@
 //! among the server's own keys; issuer, audience, type, `nbf` and `exp` are required and checked
 //! against the clock that is handed in.
 
-use super::keys::{Key, Keys};
+use super::keys::Key;
+use super::ring::Ring;
 use crate::domain::{Error, ErrorCode, LoginId, Result, Timestamp, UserId};
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use jsonwebtoken::crypto::{CryptoProvider, JwtSigner, JwtVerifier, KeyUtils};
@@ -55,12 +56,12 @@ pub struct Subject {
 /// Makes and checks tokens.
 #[derive(Clone)]
 pub struct Tokens {
-    keys: Arc<Keys>,
+    keys: Arc<Ring>,
 }
 
 impl Tokens {
     /// Tokens signed with the first of these keys.
-    pub fn new(keys: Arc<Keys>) -> Self {
+    pub fn new(keys: Arc<Ring>) -> Self {
         // Fails when it is installed already, which is as good.
         let _ = PROVIDER.install_default();
         Self { keys }
@@ -75,7 +76,8 @@ impl Tokens {
         now: Timestamp,
         ttl: Duration,
     ) -> Result<String> {
-        let key = self.keys.signing()?;
+        let keys = self.keys.now();
+        let key = keys.signing()?;
         let iat = now.as_seconds();
         let claims = Claims {
             iss: ISSUER.to_owned(),
@@ -117,7 +119,8 @@ impl Tokens {
 
     fn claims(&self, token: &str) -> Option<Claims> {
         let header = jsonwebtoken::decode_header(token).ok()?;
-        let key: &Key = self.keys.named(header.kid.as_deref()?)?;
+        let keys = self.keys.now();
+        let key: &Key = keys.named(header.kid.as_deref()?)?;
         if header.alg != Algorithm::HS256 || header.typ.as_deref() != Some(TYPE) {
             return None;
         }
@@ -199,13 +202,14 @@ impl JwtVerifier for Hs256 {
 mod tests {
     use super::*;
     use crate::auth::SystemRandom;
+    use crate::auth::keys::Keys;
     use uuid::Uuid;
 
     const NOW: Timestamp = Timestamp::from_micros(1_795_416_374_000_000);
     const HOUR: Duration = Duration::from_hours(1);
 
     fn tokens() -> Tokens {
-        Tokens::new(Arc::new(Keys::generate(&SystemRandom).unwrap()))
+        Tokens::new(Arc::new(Ring::new(Keys::generate(&SystemRandom).unwrap())))
     }
 
     fn me() -> UserId {
@@ -222,7 +226,8 @@ mod tests {
         header: &serde_json::Value,
         change: impl Fn(&mut serde_json::Value),
     ) -> String {
-        let key = tokens.keys.signing().unwrap();
+        let keys = tokens.keys.now();
+        let key = keys.signing().unwrap();
         let mut claims = serde_json::json!({
             "iss": ISSUER, "aud": ISSUER, "sub": me(), "sid": login(), "iat": NOW.as_seconds(), "nbf": NOW.as_seconds(),
             "exp": NOW.as_seconds() + 60, "epoch": 0
@@ -276,7 +281,7 @@ mod tests {
     #[test]
     fn forged_tokens_are_refused() {
         let tokens = tokens();
-        let kid = tokens.keys.signing().unwrap().kid.clone();
+        let kid = tokens.keys.now().signing().unwrap().kid.clone();
         let good = serde_json::json!({"alg": "HS256", "typ": TYPE, "kid": kid});
         assert!(
             tokens.verify(&forged(&tokens, &good, |_| ()), NOW).is_ok(),

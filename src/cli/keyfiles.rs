@@ -4,7 +4,7 @@
 //! [`super::wiring`] and `deepme keys`. Invariants: on a database that several machines share none of them
 //! makes its own; a key that something depends on is never replaced by a fresh one.
 
-use super::backend::Backend;
+use super::backend::{Backend, blocking};
 use super::{CliError, Result};
 use crate::auth::SystemRandom;
 use crate::auth::keys::Keys;
@@ -15,6 +15,7 @@ use crate::config::Config;
 use crate::domain::{Error, ErrorCode};
 use crate::store::Store;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 impl Backend {
     /// Where the keys are: `auth.key_file`; without it beside the file, or under `data`.
@@ -137,17 +138,59 @@ pub(super) async fn keys(store: &dyn Store, file: &Path, shared: bool) -> Result
         return Err(no_keys("no keys", file));
     };
     if store.claim_keys(keys.fingerprint()).await? != keys.fingerprint() {
-        return Err(Error::new(
-            ErrorCode::Config,
-            format!(
-                "the keys at {} are not the ones that this database is served with: \
-                 copy the file from another machine that serves it",
-                file.display()
-            ),
-        )
-        .into());
+        return Err(other_keys(file));
     }
     Ok(keys)
+}
+
+/// The refusal of keys that are not the ones of a shared database.
+pub(super) fn other_keys(file: &Path) -> CliError {
+    Error::new(
+        ErrorCode::Config,
+        format!(
+            "the keys at {} are not the ones that this database is served with: \
+             copy the file from another machine that serves it",
+            file.display()
+        ),
+    )
+    .into()
+}
+
+/// Where a running server has its signing keys from.
+#[derive(Clone)]
+pub(super) struct KeyFile {
+    store: Arc<dyn Store>,
+    file: PathBuf,
+    shared: bool,
+}
+
+impl KeyFile {
+    pub(super) fn of(backend: &Backend, config: &Config, store: &Arc<dyn Store>) -> Self {
+        Self {
+            store: Arc::clone(store),
+            file: backend.key_file(config),
+            shared: backend.shares_keys(),
+        }
+    }
+
+    /// The keys that are in the file now, if they are others than `known`. None are made.
+    pub(super) async fn news(&self, known: (String, String)) -> Result<Option<Keys>> {
+        let file = self.file.clone();
+        let keys = blocking(move || Ok(Keys::load(&file)?)).await?;
+        let keys = keys.ok_or_else(|| {
+            let message = format!("the keys have gone from {}", self.file.display());
+            Error::new(ErrorCode::Config, message)
+        })?;
+        let fingerprint = keys.fingerprint();
+        let signing = keys.ids().next().unwrap_or_default().to_owned();
+        if (fingerprint.clone(), signing) == known {
+            return Ok(None);
+        }
+        if self.shared && self.store.claim_keys(fingerprint.clone()).await? != fingerprint {
+            return Err(other_keys(&self.file));
+        }
+        Ok(Some(keys))
+    }
 }
 
 /// The refusal to serve a shared database without keys.

@@ -1,5 +1,7 @@
 //! `deepme keys`.
 
+mod signing;
+
 use super::backend::Backend;
 use super::{Global, Result, say, say_json, terminal, wiring};
 use crate::auth::SystemRandom;
@@ -14,6 +16,7 @@ use std::path::Path;
 pub(super) const HELP: &str = "Examples:
   deepme keys init            on the first machine of a PostgreSQL database; copy the file to the others
   deepme keys show --json     compare the fingerprint of two machines
+  deepme keys rotate          sign tokens with a fresh key; those of the key before stay good
   deepme keys rotate --master wrap everybody's data key with a fresh master key";
 
 /// Options of `keys`.
@@ -28,11 +31,14 @@ enum Action {
     /// Make the key that signs tokens and the master key, where `auth.key_file` and
     /// `auth.master_key_file` say. SQLite does this at the first start.
     Init,
-    /// Wrap everybody's data key with a fresh master key. Servers may go on meanwhile.
+    /// Sign tokens with a fresh key, or, with --master, wrap everybody's data key with a fresh master key.
+    /// Servers may go on meanwhile, and nobody is logged out.
     Rotate {
         /// The master key; words stay sealed with the data keys that it wraps.
-        #[arg(long, required = true)]
+        #[arg(long)]
         master: bool,
+        #[command(flatten)]
+        signing: signing::Signing,
     },
     /// Show which keys there are. Never shows a key.
     Show {
@@ -47,8 +53,11 @@ pub(super) fn run(global: &Global, command: &KeysCommand) -> Result {
     let backend = Backend::of(&config.database)?;
     match command.action {
         Action::Init => init(&config, &backend),
-        Action::Rotate { .. } => {
+        Action::Rotate { master: true, .. } => {
             wiring::block_on(async move { rotate_master(&config, &backend).await })
+        }
+        Action::Rotate { signing, .. } => {
+            wiring::block_on(async move { signing.rotate(&config, &backend).await })
         }
         Action::Show { json } => show(&config, &backend, json),
     }

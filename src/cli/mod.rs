@@ -73,7 +73,7 @@ enum Command {
     /// Measure the safety gate.
     #[command(after_help = safety::HELP)]
     Safety(safety::Safety),
-    /// Make or show the keys that sign tokens.
+    /// Make, show or rotate the keys of a server.
     #[command(after_help = keys::HELP)]
     Keys(keys::KeysCommand),
     /// Show or update the schema of the database.

@@ -1,9 +1,10 @@
 //! Reading the configuration again while the server runs.
 //!
-//! Owns [`Reloader`]. Called at SIGHUP. Invariants: the sources are those of the start; a configuration
+//! Owns [`Reloader`]. Called at SIGHUP; the keys that sign tokens are read again, too. Invariants: the sources are those of the start; a configuration
 //! with an error changes nothing; what waits for the next start is named.
 
 use super::backend::blocking;
+use super::keyfiles::KeyFile;
 use super::serve::Serve;
 use super::wiring::LogLevel;
 use super::{Global, Result, systemd};
@@ -21,6 +22,7 @@ pub(super) struct Reloader {
     pub(super) config: Config,
     pub(super) level: LogLevel,
     pub(super) app: Arc<App>,
+    pub(super) keys: KeyFile,
 }
 
 impl Reloader {
@@ -41,10 +43,16 @@ impl Reloader {
             changed,
             waiting,
         } = self.config.reload(&new);
-        // The one part that can still be wrong comes first.
+        // What can still be wrong comes first.
+        let keys = self.keys.news(self.app.signing_keys()).await?;
         self.level.set(&config)?;
         self.app.adopt(&config);
         self.config = config;
+        if let Some(keys) = keys {
+            self.app.adopt_keys(keys);
+            let (_, signing) = self.app.signing_keys();
+            tracing::info!(key = signing, "the signing keys were reloaded");
+        }
         let keys = changed.join(", ");
         tracing::info!(keys, "the configuration was reloaded");
         if !waiting.is_empty() {

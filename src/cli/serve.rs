@@ -1,6 +1,7 @@
 //! `deepme serve`.
 
 use super::backend::Backend;
+use super::keyfiles::KeyFile;
 use super::reload::Reloader;
 use super::signals::{self, Signals};
 use super::systemd::Watchdog;
@@ -64,6 +65,7 @@ pub(super) fn run(global: &Global, command: Serve) -> Result {
             config,
             level,
             app: Arc::clone(&server.app),
+            keys: server.keys.clone(),
         };
         let heeding = tokio::spawn(signals.heed(stop.clone(), reloader));
         let outcome = server.run(stop).await;
@@ -86,6 +88,7 @@ pub(super) struct Server {
     pub(super) app: Arc<crate::service::App>,
     pub(super) address: SocketAddr,
     pub(super) greeting: String,
+    keys: KeyFile,
     listener: TcpListener,
     metrics: Option<TcpListener>,
     _lock: Option<std::fs::File>,
@@ -128,6 +131,7 @@ impl Server {
         let url = config.database.url.clone();
         let backend = Backend::of(&config.database)?;
         let opened = backend.open_to_serve(&config).await?;
+        let keys = KeyFile::of(&backend, &config, &opened.store);
         let app = wiring::app(config, &backend, &opened, models).await?;
         if opened.lock.is_some() {
             // The lock says that nobody else can be running a turn.
@@ -153,6 +157,7 @@ impl Server {
             app,
             address,
             greeting,
+            keys,
             listener,
             metrics,
             _lock: opened.lock,

@@ -1,11 +1,14 @@
 //! `deepme user`.
 
+mod codes;
+mod standing;
 mod token;
 
 use super::rights;
 use super::terminal::PasswordFrom;
 use super::{Global, Result, say, say_json, wiring};
 use crate::domain::user;
+use crate::service::App;
 use clap::{Args, Subcommand};
 
 pub(super) const HELP: &str = "Examples:
@@ -15,7 +18,10 @@ pub(super) const HELP: &str = "Examples:
   deepme user show jiwoo@example.com
   deepme user token 0193a7c0-0000-7000-8000-000000000000 --create --days 90
   deepme user export jiwoo@example.com --reason 'asked for by mail, ticket 12' --output jiwoo.json
-  deepme user delete jiwoo@example.com";
+  deepme user delete jiwoo@example.com
+  deepme user invite --hours 24
+  deepme user passwd jiwoo@example.com --code
+  deepme user disable jiwoo@example.com";
 
 /// Options of `user`.
 #[derive(Debug, Args)]
@@ -40,6 +46,16 @@ enum Action {
         #[arg(long)]
         json: bool,
     },
+    /// Print a code with which one person can make an account (`auth.registration = "invite"`).
+    Invite(codes::Invite),
+    /// Set an account's password, which is asked for, or print a code with which the person sets one.
+    Passwd(standing::Passwd),
+    /// Let nobody log in to an account, and end its logins.
+    Disable(standing::Who),
+    /// Let an account log in again.
+    Enable(standing::Who),
+    /// Make an account one of an admin, or of a user again.
+    Role(standing::SetRole),
     /// List the accounts, newest first.
     List {
         /// At most so many.
@@ -82,14 +98,19 @@ pub(super) fn run(global: &Global, command: User) -> Result {
                 // What is wrong is said before the password is asked for.
                 user::name(&name)?;
                 user::Email::parse(&email)?;
-                let password = password.read("password (10 to 128 characters)", true)?;
-                let user = app.register(&name, &email, &password).await?;
+                let password = password.read(&password_prompt(&app), true)?;
+                let user = app.add_account(&name, &email, &password).await?;
                 if json {
                     say_json(&as_json(&user))
                 } else {
                     say(format_args!("{}  {}", user.user_id, shown(&user)))
                 }
             }
+            Action::Invite(command) => command.run(&app).await,
+            Action::Passwd(command) => command.run(&app).await,
+            Action::Disable(who) => who.disable(&app).await,
+            Action::Enable(who) => who.enable(&app).await,
+            Action::Role(command) => command.run(&app).await,
             Action::List { limit, json } => {
                 let users = app.users(user::UserFilter::default(), None, limit).await?;
                 if json {
@@ -101,8 +122,13 @@ pub(super) fn run(global: &Global, command: User) -> Result {
                     } else {
                         ""
                     };
+                    let admin = if user.role == user::Role::Admin {
+                        "  (admin)"
+                    } else {
+                        ""
+                    };
                     say(format_args!(
-                        "{}  {}  {}  {}{disabled}",
+                        "{}  {}  {}  {}{admin}{disabled}",
                         user.user_id,
                         user.created_at,
                         shown(user),
@@ -128,7 +154,8 @@ pub(super) fn run(global: &Global, command: User) -> Result {
                     shown(&user)
                 ))?;
                 say(format_args!(
-                    "created_at: {}\nsessions:   {sessions}",
+                    "role:       {}\ncreated_at: {}\nsessions:   {sessions}",
+                    user.role.as_str(),
                     user.created_at
                 ))?;
                 match user.disabled_at {
@@ -145,11 +172,18 @@ pub(super) fn shown(user: &user::User) -> &str {
     user.email.address().unwrap_or("(guest)")
 }
 
+/// What is asked for.
+fn password_prompt(app: &App) -> String {
+    let least = app.config().auth.password_min;
+    format!("password ({least} to {} characters)", user::PASSWORD_MAX)
+}
+
 fn as_json(user: &user::User) -> serde_json::Value {
     serde_json::json!({
         "user_id": user.user_id,
         "name": user.name,
         "email": user.email.address(),
+        "role": user.role.as_str(),
         "created_at": user.created_at,
         "disabled_at": user.disabled_at,
     })

@@ -11,7 +11,7 @@ use crate::domain::{SessionId, UserId};
 use crate::wire::rest::{
     ChangePasswordRequest, ClientKind, CreateSessionRequest, GenerateRequest, HealthBody,
     LoginBody, LoginRequest, Problem, PromptBody, PromptRequest, RefreshRequest, RegisterRequest,
-    Secret, SessionBody, StepBody, UsageBody, UserBody,
+    ResetPasswordRequest, Secret, SessionBody, StepBody, UsageBody, UserBody,
 };
 use crate::wire::rights::{AccessBody, ExportBody, ReceiptBody};
 use reqwest::header::{AUTHORIZATION, HeaderValue};
@@ -173,6 +173,7 @@ impl Client {
                 name: name.into(),
                 email: email.into(),
                 password: password.into(),
+                invite: None,
             },
         )
         .await
@@ -226,6 +227,16 @@ impl Client {
             new_password: new.into(),
         };
         self.post("/change-password", &body).await
+    }
+
+    /// `POST /password/reset`
+    pub async fn reset_password(&self, email: &str, code: &str, new: &str) -> Result<()> {
+        let body = ResetPasswordRequest {
+            email: email.into(),
+            code: code.into(),
+            new_password: new.into(),
+        };
+        self.post("/password/reset", &body).await
     }
 
     /// `GET /me`

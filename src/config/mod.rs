@@ -17,9 +17,10 @@ pub use origin::Origin;
 pub use reload::Reload;
 pub use sections::{
     Auth, ClientPrompts, Database, Limits, Llm, Log, LogFormat, Metrics, Model, PromptLanguage,
-    Prompts, Retention, Safety, Secret, Server,
+    Prompts, Registration, Retention, Safety, Secret, Server,
 };
 
+use crate::domain::user::PASSWORD_MIN;
 use crate::domain::{Error, ErrorCode, Result};
 use overlay::{known_keys, overlay};
 use serde::{Deserialize, Serialize};
@@ -231,6 +232,11 @@ impl Config {
                 "auth.argon2_memory_kib must be at least 19456 and auth.argon2_passes at least 2 (OWASP)",
             ));
         }
+        if !(PASSWORD_MIN..=64).contains(&self.auth.password_min) {
+            return Err(wrong(format!(
+                "auth.password_min must be {PASSWORD_MIN} to 64"
+            )));
+        }
         if self.safety.country.len() != 2
             || !self.safety.country.bytes().all(|b| b.is_ascii_uppercase())
         {
@@ -359,6 +365,7 @@ mod tests {
             ("DEEPME_LLM__TURN_SECONDS", "0"),
             ("DEEPME_LLM__TURN_SECONDS", "soon"),
             ("DEEPME_AUTH__ARGON2_PASSES", "1"),
+            ("DEEPME_AUTH__PASSWORD_MIN", "9"),
             ("DEEPME_SAFETY__COUNTRY", "kr"),
             ("DEEPME_MODELS__X__BASE_URL", "ftp://x"),
             ("DEEPME_MODELS__BUILTIN__MODEL", "x"),

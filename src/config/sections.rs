@@ -3,6 +3,7 @@
 //! Invariant: every key has a default that serves a stranger, and a unit in its name or its comment.
 
 use super::{DatabaseUrl, Network, Origin};
+use crate::domain::user::PASSWORD_MIN;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -86,6 +87,10 @@ pub struct Auth {
     pub master_key_file: PathBuf,
     /// The line of such a file, instead of one; several for a rotation.
     pub master_key: Secret,
+    /// Who may make an account over the network.
+    pub registration: Registration,
+    /// Characters that a new password must have, 10 to 64.
+    pub password_min: usize,
     /// Seconds that an access token holds of a client that refreshes.
     pub access_ttl: u64,
     /// Seconds that a login holds that is not refreshed.
@@ -108,6 +113,8 @@ impl Default for Auth {
             key_file: PathBuf::new(),
             master_key_file: PathBuf::new(),
             master_key: Secret::default(),
+            registration: Registration::Open,
+            password_min: PASSWORD_MIN,
             access_ttl: 900,
             refresh_ttl: 60 * 24 * 3600,
             legacy_ttl: 30 * 24 * 3600,
@@ -117,6 +124,18 @@ impl Default for Auth {
             argon2_passes: 2,
         }
     }
+}
+
+/// Who may make an account over the network; `deepme user add` always makes one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Registration {
+    /// Everybody.
+    Open,
+    /// Who brings a code of `deepme user invite`.
+    Invite,
+    /// Nobody.
+    Closed,
 }
 
 /// `[llm]`
@@ -262,6 +281,11 @@ pub struct Limits {
     /// Most sockets from one address at once, on one instance; 0 for no limit. An IPv6 address counts
     /// by its /64. Loopback is not counted: that is a proxy that `server.trusted_proxies` does not name.
     pub sockets_an_address: usize,
+    /// Wrong passwords or codes at an account, existing or not, before each further one costs a wait of 1 s,
+    /// 2 s and so on up to a minute, on one instance; 0 for no wait.
+    pub login_failures: u32,
+    /// The same from an address, counted as for sockets.
+    pub login_failures_an_address: u32,
     /// Messages that one person may send a minute, on one instance; 0 for no limit.
     pub messages_a_minute: u32,
     /// Tokens, read and written, that one person may use on a day of UTC; 0 for no limit.
@@ -282,6 +306,8 @@ impl Default for Limits {
             turns_a_user: 8,
             sockets_a_user: 32,
             sockets_an_address: 256,
+            login_failures: 5,
+            login_failures_an_address: 20,
             messages_a_minute: 60,
             tokens_a_day: 3_000_000,
             guests_an_hour: 10,

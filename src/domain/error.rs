@@ -20,6 +20,8 @@ pub enum ErrorCode {
     BadFrame,
     /// No valid credential.
     Unauthorized,
+    /// A new password that is too easy to guess; `field` names it.
+    WeakPassword,
     /// The e-mail and password do not belong together.
     WrongCredentials,
     /// A valid credential for somebody else's `user_id`.
@@ -28,6 +30,10 @@ pub enum ErrorCode {
     NotFound,
     /// The e-mail address has an account.
     EmailTaken,
+    /// Accounts are made by the admin only.
+    RegistrationClosed,
+    /// An account needs an invitation that holds.
+    InviteNeeded,
     /// The session has ended; it can be read but not continued.
     SessionEnded,
     /// Another turn of the session is running.
@@ -59,10 +65,13 @@ impl ErrorCode {
             Self::InvalidInput => "invalid_input",
             Self::BadFrame => "bad_frame",
             Self::Unauthorized => "unauthorized",
+            Self::WeakPassword => "weak_password",
             Self::WrongCredentials => "wrong_credentials",
             Self::Forbidden => "forbidden",
             Self::NotFound => "not_found",
             Self::EmailTaken => "email_taken",
+            Self::RegistrationClosed => "registration_closed",
+            Self::InviteNeeded => "invite_needed",
             Self::SessionEnded => "session_ended",
             Self::TurnInProgress => "turn_in_progress",
             Self::TooLarge => "too_large",
@@ -111,9 +120,13 @@ impl Error {
 
     /// A value of `field` that does not meet its rules.
     pub fn invalid(field: &'static str, message: impl Into<Cow<'static, str>>) -> Self {
-        let mut error = Self::new(ErrorCode::InvalidInput, message);
-        error.0.field = Some(field);
-        error
+        Self::new(ErrorCode::InvalidInput, message).of(field)
+    }
+
+    /// Names the member of the request that is wrong.
+    pub fn of(mut self, field: &'static str) -> Self {
+        self.0.field = Some(field);
+        self
     }
 
     /// `what` does not exist, or is not the asker's: the two look the same.

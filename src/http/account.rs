@@ -1,5 +1,6 @@
 //! `/register`, `/login`, `/refresh`, `/logout`, `/logout-all`, `/change-password`, `/me`, `/me/usage`.
 
+use super::address::Address;
 use super::extract::{Body, Caller};
 use super::problem::Failure;
 use super::{Surface, no_content};
@@ -39,6 +40,7 @@ pub(super) fn client(kind: Option<ClientKind>) -> Client {
     responses(
         (status = 201, body = UserBody),
         (status = 400, body = Problem, content_type = "application/problem+json"),
+        (status = 403, description = "Registration is closed (`registration_closed`), or needs an invitation that holds (`invite_needed`)", body = Problem, content_type = "application/problem+json"),
         (status = 409, description = "The address has an account", body = Problem, content_type = "application/problem+json"),
         (status = 422, body = Problem, content_type = "application/problem+json"),
     )
@@ -47,9 +49,10 @@ pub(super) async fn register(
     State(surface): State<Surface>,
     Body(request): Body<RegisterRequest>,
 ) -> Result<(StatusCode, Json<UserBody>), Failure> {
+    let invite = request.invite.as_ref().map(|code| code.0.as_str());
     let user = surface
         .app
-        .register(&request.name, &request.email, &request.password.0)
+        .register(&request.name, &request.email, &request.password.0, invite)
         .await?;
     Ok((StatusCode::CREATED, Json(user.into())))
 }
@@ -62,10 +65,12 @@ pub(super) async fn register(
         (status = 400, body = Problem, content_type = "application/problem+json"),
         (status = 401, description = "The address or the password is wrong", body = Problem, content_type = "application/problem+json"),
         (status = 422, body = Problem, content_type = "application/problem+json"),
+        (status = 429, description = "Too many wrong passwords; `Retry-After` says when to try again", body = Problem, content_type = "application/problem+json"),
     )
 )]
 pub(super) async fn login(
     State(surface): State<Surface>,
+    Address(from): Address,
     Body(request): Body<LoginRequest>,
 ) -> Result<Json<LoginBody>, Failure> {
     Ok(Json(
@@ -75,6 +80,7 @@ pub(super) async fn login(
                 &request.email,
                 request.password.0.into(),
                 client(request.client),
+                from,
             )
             .await?
             .into(),
@@ -140,18 +146,20 @@ pub(super) async fn log_out_everywhere(
         (status = 400, body = Problem, content_type = "application/problem+json"),
         (status = 401, description = "No valid token, or the current password is wrong", body = Problem, content_type = "application/problem+json"),
         (status = 422, body = Problem, content_type = "application/problem+json"),
+        (status = 429, description = "Too many wrong passwords; `Retry-After` says when to try again", body = Problem, content_type = "application/problem+json"),
     )
 )]
 pub(super) async fn change_password(
     State(surface): State<Surface>,
     caller: Caller,
+    Address(from): Address,
     Body(request): Body<ChangePasswordRequest>,
 ) -> Result<Json<LoginBody>, Failure> {
     let current = request.current_password.0.into();
     Ok(Json(
         surface
             .app
-            .change_password(caller.0, current, &request.new_password.0)
+            .change_password(caller.0, current, &request.new_password.0, from)
             .await?
             .into(),
     ))

@@ -58,7 +58,7 @@ fn too_many(message: &'static str) -> Error {
 }
 
 /// What counts as one address: a provider gives a home or a phone a whole IPv6 /64.
-fn household(address: IpAddr) -> IpAddr {
+pub(super) fn household(address: IpAddr) -> IpAddr {
     match address {
         IpAddr::V4(_) => address,
         IpAddr::V6(v6) => {

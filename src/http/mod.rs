@@ -7,6 +7,7 @@
 
 mod accept;
 mod account;
+mod address;
 mod crowd;
 mod docs;
 mod emotion;
@@ -19,6 +20,7 @@ mod origin;
 mod page;
 mod problem;
 mod prompt;
+mod recovery;
 mod rights;
 mod socket;
 mod ticket;
@@ -109,6 +111,7 @@ fn rest() -> OpenApiRouter<Surface> {
         .routes(routes!(account::me, rights::erase))
         .routes(routes!(rights::export))
         .routes(routes!(rights::accesses))
+        .routes(routes!(recovery::reset_password))
         .routes(routes!(account::usage))
         .routes(routes!(prompt::get, prompt::put, prompt::delete))
         .routes(routes!(emotion::create_session))

@@ -54,10 +54,12 @@ impl From<Error> for Failure {
 /// The status of a code.
 fn status(code: ErrorCode) -> StatusCode {
     match code {
-        ErrorCode::InvalidInput => StatusCode::UNPROCESSABLE_ENTITY,
+        ErrorCode::InvalidInput | ErrorCode::WeakPassword => StatusCode::UNPROCESSABLE_ENTITY,
         ErrorCode::BadFrame => StatusCode::BAD_REQUEST,
         ErrorCode::Unauthorized | ErrorCode::WrongCredentials => StatusCode::UNAUTHORIZED,
-        ErrorCode::Forbidden => StatusCode::FORBIDDEN,
+        ErrorCode::Forbidden | ErrorCode::RegistrationClosed | ErrorCode::InviteNeeded => {
+            StatusCode::FORBIDDEN
+        }
         ErrorCode::NotFound => StatusCode::NOT_FOUND,
         ErrorCode::EmailTaken | ErrorCode::SessionEnded | ErrorCode::TurnInProgress => {
             StatusCode::CONFLICT

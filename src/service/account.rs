@@ -5,21 +5,64 @@
 
 use super::App;
 use super::login::{Client, LoggedIn};
+use super::throttle::Attempt;
 use crate::auth::token::Subject;
+use crate::auth::{once, strength};
+use crate::config::Registration;
 use crate::domain::user::{self, Email, NewPassword, Role, User, UserFilter};
 use crate::domain::{Error, ErrorCode, Result, Timestamp, UserId};
 use crate::store::PasswordChange;
 use secrecy::SecretString;
+use std::net::IpAddr;
 
 impl App {
-    /// Makes an account; `email_taken` when the address has one.
-    pub async fn register(&self, name: &str, email: &str, password: &str) -> Result<User> {
+    /// Makes an account for somebody who comes over the network, as `auth.registration` allows;
+    /// `registration_closed`, `invite_needed`, or `email_taken` when the address has one.
+    pub async fn register(
+        &self,
+        name: &str,
+        email: &str,
+        password: &str,
+        invite: Option<&str>,
+    ) -> Result<User> {
+        let invite = match self.config.auth.registration {
+            Registration::Open => None,
+            Registration::Invite => Some(invite.map(once::code_hash).ok_or_else(invite_needed)?),
+            Registration::Closed => {
+                return Err(Error::new(
+                    ErrorCode::RegistrationClosed,
+                    "accounts are made by the admin of this server only",
+                ));
+            }
+        };
+        let (user, hash) = self.new_account(name, email, password).await?;
+        match invite {
+            None => self.store.add_user(user.clone(), hash).await?,
+            Some(code) => {
+                let now = user.created_at;
+                let joined = self.store.add_invited_user(user.clone(), hash, code, now);
+                if !joined.await? {
+                    return Err(invite_needed());
+                }
+            }
+        }
+        tracing::info!(user_id = %user.user_id, "account made");
+        Ok(user)
+    }
+
+    /// Makes an account for the admin; `email_taken` when the address has one.
+    pub async fn add_account(&self, name: &str, email: &str, password: &str) -> Result<User> {
+        let (user, hash) = self.new_account(name, email, password).await?;
+        self.store.add_user(user.clone(), hash).await?;
+        Ok(user)
+    }
+
+    /// An account that is not stored yet, and its password hash.
+    async fn new_account(&self, name: &str, email: &str, password: &str) -> Result<(User, String)> {
         let name = user::name(name)?;
         let email = Email::parse(email)?;
-        let password = NewPassword::parse("password", password)?;
         let hash = self
-            .hasher
-            .hash(password.secret().clone(), &*self.random)
+            .new_hash("password", password, Some(&name), Some(&email))
             .await?;
         let now = self.clock.now();
         let user_id = UserId::generate(now, &*self.random)?;
@@ -32,32 +75,87 @@ impl App {
             disabled_at: None,
             created_at: now,
         };
-        self.store.add_user(user.clone(), hash).await?;
-        tracing::info!(%user_id, "account made");
-        Ok(user)
+        Ok((user, hash))
     }
 
-    /// Checks an address and a password.
+    fn parse_password(&self, field: &'static str, password: &str) -> Result<NewPassword> {
+        NewPassword::parse(field, password, self.config.auth.password_min)
+    }
+
+    /// The hash of a new password; `weak_password` when it is too easy to guess, also by who knows this of
+    /// the person.
+    pub(super) async fn new_hash(
+        &self,
+        field: &'static str,
+        password: &str,
+        name: Option<&str>,
+        email: Option<&Email>,
+    ) -> Result<String> {
+        let password = self.parse_password(field, password)?;
+        let secret = password.secret();
+        let about = strength::about(name, email);
+        if let Some(weakness) = self.hasher.judge(secret.clone(), about).await? {
+            return Err(Error::new(ErrorCode::WeakPassword, weakness.message()).of(field));
+        }
+        self.hasher.hash(secret.clone(), &*self.random).await
+    }
+
+    /// Checks an address and a password, which came `from` there; `too_many` after too many wrong ones.
     pub async fn login(
         &self,
         email: &str,
         password: SecretString,
         client: Client,
+        from: Option<IpAddr>,
     ) -> Result<LoggedIn> {
-        let found = match Email::parse(email) {
-            Ok(email) => self.store.user_by_email(email).await?,
-            Err(_) => None,
+        let address = Email::parse(email).ok();
+        let attempt = self.admit(address.as_ref().map_or(email, Email::as_str), from)?;
+        let found = match address {
+            Some(email) => self.store.user_by_email(email).await?,
+            None => None,
         };
         let (user, hash) = found.unzip();
         // An account without a password is checked like one that does not exist.
         let hash = hash.filter(|hash| hash.starts_with('$'));
-        let matches = self.hasher.verify(password, hash).await?;
-        match user.filter(|user| matches && user.disabled_at.is_none()) {
-            Some(user) => self.issue(&user, client).await,
-            None => Err(Error::new(
+        let matches = self.hasher.verify(password.clone(), hash.clone()).await?;
+        let user = user.filter(|user| matches && user.disabled_at.is_none());
+        let Some(user) = user else {
+            attempt.failed(self.clock.now());
+            return Err(Error::new(
                 ErrorCode::WrongCredentials,
                 "the e-mail address or the password is wrong",
-            )),
+            ));
+        };
+        attempt.succeeded();
+        let login = self.issue(&user, client).await?;
+        self.renew_hash(&user, hash.unwrap_or_default(), password)
+            .await;
+        Ok(login)
+    }
+
+    /// Lets somebody try a secret of the account with this address, which need not exist.
+    pub(super) fn admit(&self, account: &str, from: Option<IpAddr>) -> Result<Attempt<'_>> {
+        let limits = &self.settings().limits;
+        self.throttle.admit(account, from, limits, self.clock.now())
+    }
+
+    /// Replaces a hash that costs less than what is asked for now. Nobody's login fails by it.
+    async fn renew_hash(&self, user: &User, old: String, password: SecretString) {
+        if !self.hasher.hasher.is_outdated(&old) {
+            return;
+        }
+        let user_id = user.user_id;
+        let renewed = async {
+            let new = self.hasher.hash(password, &*self.random).await?;
+            self.store.rehash(user_id, old, new).await
+        };
+        match renewed.await {
+            Ok(true) => tracing::info!(%user_id, "password hash renewed"),
+            // The password was changed in the meantime.
+            Ok(false) => {}
+            Err(error) => {
+                tracing::warn!(%user_id, code = %error.code(), "password hash not renewed");
+            }
         }
     }
 
@@ -68,14 +166,16 @@ impl App {
         subject: Subject,
         current: SecretString,
         new: &str,
+        from: Option<IpAddr>,
     ) -> Result<LoggedIn> {
         let user_id = subject.user_id;
-        let new = NewPassword::parse("new_password", new)?;
+        self.parse_password("new_password", new)?;
         let user = self
             .store
             .user(user_id)
             .await?
             .ok_or_else(|| Error::not_found("user"))?;
+        let attempt = self.admit(user.email.as_str(), from)?;
         let stored = self
             .store
             .user_by_email(user.email.clone())
@@ -83,15 +183,15 @@ impl App {
             .map(|(_, hash)| hash)
             .filter(|h| h.starts_with('$'));
         if !self.hasher.verify(current, stored.clone()).await? {
+            attempt.failed(self.clock.now());
             return Err(Error::new(
                 ErrorCode::WrongCredentials,
                 "the current password is wrong",
             ));
         }
-        let hash = self
-            .hasher
-            .hash(new.secret().clone(), &*self.random)
-            .await?;
+        attempt.succeeded();
+        let (name, email) = (Some(user.name.as_str()), Some(&user.email));
+        let hash = self.new_hash("new_password", new, name, email).await?;
         let standing = self.store.standing(user_id, subject.login_id).await?;
         let client = match standing {
             Some(standing) if standing.refreshes => Client::V1,
@@ -150,4 +250,13 @@ impl App {
         };
         found.ok_or_else(|| Error::not_found("user"))
     }
+}
+
+/// The refusal of somebody without an invitation: no code, a wrong one and one that is used up are told
+/// alike.
+fn invite_needed() -> Error {
+    Error::new(
+        ErrorCode::InviteNeeded,
+        "an account on this server needs an invitation that still holds: ask its admin for a code",
+    )
 }

@@ -4,6 +4,7 @@
 //! make it on, is counted until it has it or has gone.
 
 use crate::auth::password::Hasher;
+use crate::auth::strength::Weakness;
 use crate::domain::meter::Gauge;
 use crate::domain::{Random, Result};
 use secrecy::SecretString;
@@ -15,6 +16,16 @@ pub(super) struct Hashing {
 }
 
 impl Hashing {
+    /// [`Hasher::judge`].
+    pub(super) async fn judge(
+        &self,
+        password: SecretString,
+        about: Vec<String>,
+    ) -> Result<Option<Weakness>> {
+        let _held = self.asking.hold();
+        self.hasher.judge(password, about).await
+    }
+
     /// [`Hasher::hash`].
     pub(super) async fn hash(&self, password: SecretString, random: &dyn Random) -> Result<String> {
         let _held = self.asking.hold();

@@ -162,7 +162,11 @@ impl App {
         let mut login = Login::new(login_id, user.user_id, user.token_epoch, now, holds);
         let refresh_token = match client {
             Client::Legacy => None,
-            Client::V1 => Some(RefreshToken::first(&self.keys, login_id, &*self.random)?),
+            Client::V1 => Some(RefreshToken::first(
+                &self.keys.now(),
+                login_id,
+                &*self.random,
+            )?),
         };
         login.refresh_hash = refresh_token.as_ref().map(RefreshToken::hash);
         Ok((login, refresh_token))
@@ -201,7 +205,8 @@ impl App {
             )
         };
         let token = RefreshToken::parse(refresh_token).ok_or_else(refused)?;
-        let successors = token.successors(&self.keys);
+        let keys = self.keys.now();
+        let successors = token.successors(&keys);
         let successor = successors.first().ok_or_else(refused)?;
         let now = self.clock.now();
         let login_id = token.login_id();
@@ -210,7 +215,7 @@ impl App {
             .rotate_login(Rotate {
                 login_id,
                 presented: token.hash(),
-                genuine: token.is_genuine(&self.keys),
+                genuine: token.is_genuine(&keys),
                 successor: successor.hash(),
                 at: now,
                 expires_at: now.plus(Duration::from_secs(self.config.auth.refresh_ttl)),

@@ -8,6 +8,7 @@
 //! not exist.
 
 pub mod account;
+pub mod admin;
 mod elsewhere;
 pub mod export;
 pub mod guest;
@@ -18,11 +19,13 @@ pub mod meters;
 mod pace;
 pub mod prompt;
 mod recitals;
+pub mod recovery;
 mod restored;
 mod retention;
 mod rights;
 pub mod session;
 pub mod settings;
+mod throttle;
 pub mod ticket;
 pub mod turn;
 pub mod usage;
@@ -31,6 +34,7 @@ pub mod vault;
 use crate::auth::keys::Keys;
 use crate::auth::masters::Masters;
 use crate::auth::password::Hasher;
+use crate::auth::ring::Ring;
 use crate::auth::token::Tokens;
 use crate::auth::witness::Witness;
 use crate::config::Config;
@@ -83,12 +87,13 @@ pub struct App {
     witness: Option<Witness>,
     bulletin: Option<Arc<dyn Bulletin>>,
     chain: Chain,
-    keys: Arc<Keys>,
+    keys: Arc<Ring>,
     tokens: Tokens,
     hasher: hashing::Hashing,
     clock: Arc<dyn Clock>,
     random: Arc<dyn Random>,
     known_logins: login::KnownLogins,
+    throttle: throttle::Throttle,
     /// People some of whose tokens have just become void, for the sockets that are open.
     revoked: broadcast::Sender<login::Revoked>,
     live: live::sessions::Sessions,
@@ -115,7 +120,7 @@ impl App {
             .name("safety-rules".to_owned())
             .spawn(|| LazyLock::force(&GATE))
             .map_err(crate::domain::Error::internal)?;
-        let keys = Arc::new(parts.keys);
+        let keys = Arc::new(Ring::new(parts.keys));
         let turns = parts.config.limits.turns.min(Semaphore::MAX_PERMITS);
         let (config, settings) = settings::split(parts.config);
         let (auth, llm) = (&config.auth, &config.llm);
@@ -153,6 +158,7 @@ impl App {
             clock: parts.clock,
             random: parts.random,
             known_logins: login::KnownLogins::default(),
+            throttle: throttle::Throttle::default(),
             revoked: broadcast::Sender::new(REVOCATIONS),
             live: live::sessions::Sessions::default(),
             meters,

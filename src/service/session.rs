@@ -115,7 +115,8 @@ impl App {
 
     /// A fresh session id that has no row yet.
     pub fn reserve_session(&self, user_id: UserId) -> Result<Attached> {
-        let session_id = reserve::reserve(&self.keys, user_id, self.clock.now(), &*self.random)?;
+        let session_id =
+            reserve::reserve(&self.keys.now(), user_id, self.clock.now(), &*self.random)?;
         Ok(Attached {
             session_id,
             stored: false,
@@ -124,6 +125,6 @@ impl App {
 
     /// Whether this id was given to this person within the last 24 hours.
     pub(super) fn is_reserved(&self, user_id: UserId, session_id: SessionId) -> bool {
-        reserve::is_reserved(&self.keys, user_id, session_id, self.clock.now())
+        reserve::is_reserved(&self.keys.now(), user_id, session_id, self.clock.now())
     }
 }

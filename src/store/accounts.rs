@@ -7,7 +7,7 @@
 //! ([`Accounts::revoked_lately`]).
 
 use crate::domain::login::{Login, Standing, Ticket};
-use crate::domain::user::{Email, User};
+use crate::domain::user::{Email, Role, User};
 use crate::domain::{LoginId, Result, Timestamp, UserId};
 use futures_util::future::BoxFuture;
 
@@ -125,6 +125,9 @@ pub trait Accounts: Send + Sync + 'static {
 
     /// Lets an account log in again; `false` when there is none.
     fn enable_user(&self, user_id: UserId) -> BoxFuture<'_, Result<bool>>;
+
+    /// Gives an account a role; `false` when there is none.
+    fn set_role(&self, user_id: UserId, role: Role) -> BoxFuture<'_, Result<bool>>;
 
     /// Replaces the fingerprint of the servers' keys, if it still is the old one; `false` when it is not.
     fn replace_keys(&self, old: String, new: String) -> BoxFuture<'_, Result<bool>>;

@@ -135,8 +135,15 @@ impl Texts {
             ("invalid_input", Some("password")) => "비밀번호는 10자에서 128자까지예요",
             ("invalid_input", Some("name")) => "이름은 1자에서 100자까지예요",
             ("invalid_input", Some("user_input")) => "비어 있거나 너무 긴 말은 보낼 수 없어요",
+            ("weak_password", _) => {
+                "쉽게 짐작할 수 있는 비밀번호예요. 서로 관계없는 낱말 몇 개를 이어 보세요"
+            }
             ("unauthorized", _) => "로그인이 필요해요",
             ("wrong_credentials", _) => "메일 주소나 비밀번호가 맞지 않아요",
+            ("registration_closed", _) => "이 서버에서는 관리자만 계정을 만들 수 있어요",
+            ("invite_needed", _) => {
+                "초대 코드가 있어야 계정을 만들 수 있는 서버예요. 관리자에게 물어보세요"
+            }
             ("email_taken", _) => "이미 계정이 있는 메일 주소예요",
             ("not_found", _) => "찾을 수 없어요",
             ("session_ended", _) => "마친 대화예요. 새 대화를 시작해 주세요",
@@ -214,6 +221,10 @@ mod tests {
             korean.error("someday", None, "new\u{1b}[1m thing"),
             "new thing"
         );
+        for refused in ["registration_closed", "invite_needed"] {
+            let told = korean.error(refused, None, "in English");
+            assert!(told.contains("관리자"), "{told}");
+        }
         let english = Texts::of(Language::English);
         assert_eq!(english.error("email_taken", None, "taken"), "taken");
     }

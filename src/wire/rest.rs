@@ -44,6 +44,11 @@ pub struct RegisterRequest {
     /// 10 to 128 characters, any of them.
     #[schema(value_type = String, format = Password, min_length = 10, max_length = 128)]
     pub password: Secret,
+    /// A code of `deepme user invite`, where the server wants one (`auth.registration = "invite"`).
+    /// Case, spaces and hyphens do not matter.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, example = "7KQ2M-0XJ4P-B9D8T-WZ5RC")]
+    pub invite: Option<Secret>,
 }
 
 /// An account, as its owner sees it.
@@ -157,6 +162,20 @@ pub struct ChangePasswordRequest {
     /// The password as it is.
     #[schema(value_type = String, format = Password)]
     pub current_password: Secret,
+    /// The password as it shall be: 10 to 128 characters.
+    #[schema(value_type = String, format = Password, min_length = 10, max_length = 128)]
+    pub new_password: Secret,
+}
+
+/// `POST /password/reset`
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct ResetPasswordRequest {
+    /// The address of the account.
+    #[schema(example = "jiwoo@example.com")]
+    pub email: String,
+    /// The code that the admin got from `deepme user passwd --code`. Case, spaces and hyphens do not matter.
+    #[schema(value_type = String, example = "7KQ2M-0XJ4P-B9D8T-WZ5RC")]
+    pub code: Secret,
     /// The password as it shall be: 10 to 128 characters.
     #[schema(value_type = String, format = Password, min_length = 10, max_length = 128)]
     pub new_password: Secret,

@@ -139,6 +139,7 @@ macro_rules! every_case {
                 a_hash_is_renewed_without_ending_a_login,
                 an_admin_sets_a_password_whatever_it_was,
                 an_account_is_disabled_and_enabled,
+                a_role_is_changed_and_no_login_ends_by_it,
                 with_an_account_goes_everything_of_its_person,
                 accounts_are_filtered,
                 the_keys_are_replaced_by_who_knows_them;

@@ -3,11 +3,16 @@
 
 mod cors;
 mod guests;
+pub mod keys;
 mod origin;
+mod passwords;
 mod recital;
+mod recovery;
 mod refresh;
+mod registration;
 mod revocation;
 mod rights;
+mod throttle;
 mod ticket;
 
 use crate::cluster::cluster;

@@ -154,7 +154,7 @@ async fn fold(
     let request = ChatRequest {
         messages: notes.messages,
         max_output_tokens: MOST_TOKENS,
-        pseudonym: app.keys.pseudonym(user_id.0.as_bytes()),
+        pseudonym: app.keys.now().pseudonym(user_id.0.as_bytes()),
     };
     let (text, charge) = ask(app, request).await.ok_or("no summary")?;
     let fold = Fold {

@@ -314,7 +314,7 @@ async fn answer(app: &App, turn: &LiveTurn, brief: &Brief, facts: &mut Facts) ->
     let request = ChatRequest {
         messages: fitted.messages,
         max_output_tokens: app.config.llm.max_output_tokens,
-        pseudonym: app.keys.pseudonym(turn.user_id.0.as_bytes()),
+        pseudonym: app.keys.now().pseudonym(turn.user_id.0.as_bytes()),
     };
     let question = Question {
         request,

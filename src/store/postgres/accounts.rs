@@ -3,7 +3,7 @@
 use super::pool::Again;
 use super::{PostgresStore, logins, meta, run, users};
 use crate::domain::login::{Login, Standing, Ticket};
-use crate::domain::user::{Email, User};
+use crate::domain::user::{Email, Role, User};
 use crate::domain::{LoginId, Result, Timestamp, UserId};
 use crate::store::{Accounts, PasswordChange, Rotate, Rotated};
 use futures_util::future::BoxFuture;
@@ -165,6 +165,10 @@ impl Accounts for PostgresStore {
 
     fn enable_user(&self, user_id: UserId) -> BoxFuture<'_, Result<bool>> {
         run!(self, Again::Always, |c| users::enable(&c, user_id))
+    }
+
+    fn set_role(&self, user_id: UserId, role: Role) -> BoxFuture<'_, Result<bool>> {
+        run!(self, Again::Always, |c| users::set_role(&c, user_id, role))
     }
 
     fn replace_keys(&self, old: String, new: String) -> BoxFuture<'_, Result<bool>> {

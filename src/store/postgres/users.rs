@@ -344,3 +344,11 @@ pub(super) async fn enable(c: &Object, user_id: UserId) -> Done<bool> {
         .await?;
     Ok(c.execute(&statement, &[&user_id.0]).await? > 0)
 }
+
+pub(super) async fn set_role(c: &Object, user_id: UserId, role: Role) -> Done<bool> {
+    let statement = c
+        .prepare_cached("UPDATE users SET role = $2 WHERE user_id = $1")
+        .await?;
+    let set = c.execute(&statement, &[&user_id.0, &role.as_str()]).await?;
+    Ok(set > 0)
+}

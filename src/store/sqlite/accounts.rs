@@ -2,7 +2,7 @@
 
 use super::{SqliteStore, logins, meta, users};
 use crate::domain::login::{Login, Standing, Ticket};
-use crate::domain::user::{Email, User};
+use crate::domain::user::{Email, Role, User};
 use crate::domain::{LoginId, Result, Timestamp, UserId};
 use crate::store::{Accounts, PasswordChange, Rotate, Rotated};
 use futures_util::future::BoxFuture;
@@ -161,6 +161,13 @@ impl Accounts for SqliteStore {
 
     fn enable_user(&self, user_id: UserId) -> BoxFuture<'_, Result<bool>> {
         Box::pin(self.workers.write(move |c| users::enable(c, user_id)))
+    }
+
+    fn set_role(&self, user_id: UserId, role: Role) -> BoxFuture<'_, Result<bool>> {
+        Box::pin(
+            self.workers
+                .write(move |c| users::set_role(c, user_id, role)),
+        )
     }
 
     fn replace_keys(&self, old: String, new: String) -> BoxFuture<'_, Result<bool>> {

@@ -263,3 +263,10 @@ pub(super) fn enable(c: &Connection, user_id: UserId) -> Result<bool> {
         .map(|enabled| enabled > 0)
         .map_err(failed)
 }
+
+pub(super) fn set_role(c: &Connection, user_id: UserId, role: Role) -> Result<bool> {
+    c.prepare_cached("UPDATE users SET role = ?2 WHERE user_id = ?1")
+        .and_then(|mut s| s.execute(params![user_id.0.as_bytes(), role.as_str()]))
+        .map(|set| set > 0)
+        .map_err(failed)
+}

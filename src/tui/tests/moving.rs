@@ -61,6 +61,12 @@ fn errors_of_the_form_stand_at_their_field() {
             Some(Field::Password),
         ),
         (
+            problem(422, "weak_password", Some("password")),
+            Some(Field::Password),
+        ),
+        (problem(403, "invite_needed", None), None),
+        (problem(403, "registration_closed", None), None),
+        (
             problem(422, "invalid_input", Some("name")),
             Some(Field::Name),
         ),

@@ -1,8 +1,10 @@
 //! `deepme user` and `deepme migrate`.
 
 use super::{Machine, PASSWORD};
+use deepme::client::{Client, ConnectOptions, Event};
 use deepme::store::SCHEMA_VERSION;
 use serde_json::json;
+use std::time::Duration;
 
 #[test]
 fn accounts_are_made_listed_and_shown() {
@@ -78,12 +80,38 @@ fn what_is_no_account_is_refused_with_the_member() {
     assert_eq!(list.as_array().unwrap().len(), 1);
 }
 
+#[test]
+fn an_invitation_is_shown_once_and_lets_one_person_in() {
+    let machine = Machine::new();
+    let invite = ("DEEPME_AUTH__REGISTRATION", "invite");
+    let shown = machine.run_with(&["user", "invite"], "", &[invite]).ok();
+    let code = shown.out.trim_end();
+    assert_eq!((code.len(), code.lines().count()), (23, 1), "{shown:?}");
+    assert!(shown.err.contains("once") && !shown.err.contains(code));
+    let json = machine.run_with(&["user", "invite", "--hours", "1", "--json"], "", &[invite]);
+    let json = json.ok().json();
+    assert_ne!(json["code"], code);
+    assert!(json["expires_at"].is_string());
+    for hours in ["0", "745", "x"] {
+        machine
+            .run(&["user", "invite", "--hours", hours], "")
+            .failed(2, "--hours");
+    }
+    // Where nobody needs one it says so.
+    let open = machine.run(&["user", "invite"], "").ok();
+    assert!(open.err.contains("auth.registration"), "{open:?}");
+    let stored = std::fs::read(machine.path("data/deepme.db")).unwrap();
+    let stored = String::from_utf8_lossy(&stored);
+    assert!(!stored.contains(code) && !stored.contains(&code.replace('-', "")));
+}
+
 /// What stands in argv can be read by everybody on the machine.
 #[test]
 fn no_command_takes_a_password_as_an_argument() {
     let machine = Machine::new();
     for command in [
         "user add --name x --email a@example.com",
+        "user passwd a@example.com",
         "chat --once x --email a@example.com",
     ] {
         for option in ["--password", "--password=canary", "-p"] {
@@ -91,7 +119,11 @@ fn no_command_takes_a_password_as_an_argument() {
             machine.run(&args, "").failed(2, "error:");
         }
     }
-    for command in [&["user", "add", "--help"][..], &["chat", "--help"]] {
+    for command in [
+        &["user", "add", "--help"][..],
+        &["user", "passwd", "--help"],
+        &["chat", "--help"],
+    ] {
         let help = machine.run(command, "").ok().out;
         let takes_value = help.lines().any(|line| {
             line.trim_start().starts_with("--password")
@@ -171,4 +203,116 @@ fn what_cannot_be_written_is_named() {
     machine
         .run_with(&["migrate", "up"], "", &odd)
         .failed(2, "database.url");
+}
+
+/// What an admin does beside a running server, by the real binary on both sides.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn security_07_commands_beside_the_server_end_open_sockets() {
+    let machine = Machine::new();
+    let jiwoo = machine.add_user("jiwoo");
+    let email = jiwoo["email"].as_str().unwrap();
+    let server = machine.serve(&[], &[]);
+    let stranger = Client::new(&server.url()).unwrap();
+    let mut password = PASSWORD.to_owned();
+    let disable = ["user", "disable", email];
+    let set = ["user", "passwd", email, "--password-stdin"];
+    for (args, stdin, says) in [
+        (&disable[..], "", "disabled"),
+        (&set, "an entirely new one\n", "password is set"),
+    ] {
+        let login = stranger.login(email, &password).await.unwrap();
+        let client = stranger.with_token(&login.access_token.0).unwrap();
+        let mut socket = client.connect(&ConnectOptions::default()).await.unwrap();
+        let done = machine.run(args, stdin).ok();
+        assert!(done.err.contains(says), "{done:?}");
+        let closing = async {
+            loop {
+                if let Event::Closed(code, _) = socket.next().await {
+                    return code;
+                }
+            }
+        };
+        let code = tokio::time::timeout(Duration::from_secs(5), closing).await;
+        assert_eq!(code.unwrap(), 4401, "{args:?}");
+        assert_eq!(client.me().await.unwrap_err().status(), Some(401));
+        let old = stranger.login(email, &password).await.unwrap_err();
+        assert_eq!(old.status(), Some(401), "{args:?}");
+        machine.run(&["user", "enable", email], "").ok();
+        if !stdin.is_empty() {
+            password = stdin.trim_end().to_owned();
+        }
+    }
+    // A code for the person, who sets the password.
+    let shown = machine.run(&["user", "passwd", email, "--code"], "").ok();
+    let code = shown.out.trim_end();
+    assert_eq!((code.len(), code.lines().count()), (23, 1), "{shown:?}");
+    let new = "purple monkey dishwasher";
+    stranger.reset_password(email, code, new).await.unwrap();
+    stranger.login(email, new).await.unwrap();
+}
+
+#[test]
+fn passwords_and_roles_are_changed_for_who_is_there() {
+    let machine = Machine::new();
+    let jiwoo = machine.add_user("jiwoo");
+    let email = jiwoo["email"].as_str().unwrap();
+    let id = jiwoo["user_id"].as_str().unwrap();
+    assert_eq!(jiwoo["role"], "user");
+    for command in [
+        "passwd --code",
+        "passwd --password-stdin",
+        "disable",
+        "enable",
+    ] {
+        let args = format!("user {command} nobody@example.com");
+        let args: Vec<&str> = args.split(' ').collect();
+        machine.run(&args, PASSWORD).failed(1, "no such user");
+    }
+    let weak = machine.run(&["user", "passwd", id, "--password-stdin"], "Jiwoo12345!");
+    let weak = weak.failed(1, "password: is too easy to guess from");
+    assert!(!weak.err.contains("12345"));
+    let file = machine.write("new.txt", "an entirely new one\n");
+    let args = [
+        "user",
+        "passwd",
+        id,
+        "--password-file",
+        file.to_str().unwrap(),
+    ];
+    machine.run(&args, "").ok();
+    machine
+        .run(&["user", "passwd", id], "")
+        .failed(2, "--password-stdin");
+    let args = ["user", "passwd", id, "--code", "--password-stdin"];
+    machine.run(&args, "").failed(2, "--code");
+    machine
+        .run(&["user", "passwd", id, "--hours", "2"], "")
+        .failed(2, "--code");
+    machine.run(&["user", "role", email, "admin"], "").ok();
+    machine
+        .run(&["user", "role", email, "king"], "")
+        .failed(2, "king");
+    machine.run(&["user", "disable", id], "").ok();
+    machine
+        .run(&["user", "passwd", id, "--code"], "")
+        .failed(1, "disabled");
+    let shown = machine
+        .run(&["user", "show", email, "--json"], "")
+        .ok()
+        .json();
+    assert_eq!(shown["role"], "admin");
+    assert!(shown["disabled_at"].is_string());
+    let list = machine.run(&["user", "list"], "").ok().out;
+    assert!(list.contains("(admin)  (disabled)"), "{list}");
+    let shown = machine.run(&["user", "show", email], "").ok().out;
+    assert!(shown.contains("role:       admin") && shown.contains("disabled:   since"));
+    machine.run(&["user", "enable", id], "").ok();
+    let json = ["user", "passwd", id, "--code", "--hours", "2", "--json"];
+    assert_eq!(
+        machine.run(&json, "").ok().json()["code"]
+            .as_str()
+            .unwrap()
+            .len(),
+        23
+    );
 }

@@ -285,3 +285,60 @@ async fn a_database_that_is_not_there_is_named_without_its_password() {
     let failed = odd.run("migrate status").failed(2, "postgres://");
     assert!(failed.err.contains("sqlite://") && !failed.err.contains("canary"));
 }
+
+/// Of two machines the second is told what to do, and a rotation that was broken off is finished.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn security_06_a_fresh_key_waits_until_every_machine_has_it() {
+    let one = Connected::ready().await;
+    one.add_user("jiwoo").ok();
+    let two = Connected::on(one.url.clone());
+    let copy = || {
+        std::fs::create_dir_all(two.machine.path("data")).unwrap();
+        for name in ["data/token.key", "data/master.key"] {
+            std::fs::copy(one.machine.path(name), two.machine.path(name)).unwrap();
+        }
+    };
+    let ids = || {
+        let shown = one.run("keys show --json").ok().json();
+        let keys = shown["keys"].as_array().unwrap().iter();
+        keys.map(|id| id.as_str().unwrap().to_owned())
+            .collect::<Vec<_>>()
+    };
+    copy();
+    let first = ids();
+    let staged = one.run("keys rotate").ok();
+    assert!(staged.out.contains("signs nothing yet") && staged.out.contains("--sign"));
+    let waiting = ids();
+    assert!(waiting.len() == 2 && waiting[0] == first[0]);
+    one.run("user list").ok();
+    two.run("user list")
+        .failed(2, "copy the file from another machine");
+    two.run("keys rotate")
+        .failed(2, "copy the file from another machine");
+    copy();
+    two.run("user list").ok();
+    one.run("keys rotate --sign").ok();
+    assert_eq!(ids(), [waiting[1].clone(), waiting[0].clone()]);
+    // Whatever their order, they are the same keys.
+    two.run("user list").ok();
+    // Killed after the database, before the file.
+    let old = std::fs::read(one.machine.path("data/token.key")).unwrap();
+    one.run("keys rotate --drop-old").ok();
+    let new = std::fs::read(one.machine.path("data/token.key")).unwrap();
+    one.machine
+        .write("data/token.key", std::str::from_utf8(&old).unwrap());
+    let left = one
+        .machine
+        .write("data/token.key.new", std::str::from_utf8(&new).unwrap());
+    std::fs::set_permissions(&left, std::fs::Permissions::from_mode(0o600)).unwrap();
+    one.run("user list").failed(2, "not the ones");
+    let finished = one.run("keys rotate").ok();
+    assert!(finished.out.contains("broken off"), "{finished:?}");
+    assert_eq!(
+        std::fs::read(one.machine.path("data/token.key")).unwrap(),
+        new
+    );
+    assert!(!left.exists());
+    assert_eq!(ids(), [waiting[1].clone()]);
+    one.run("user list").ok();
+}

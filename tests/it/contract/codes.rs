@@ -145,6 +145,23 @@ pub async fn an_account_is_disabled_and_enabled(backend: &dyn Backend) {
     assert!(!store.enable_user(nobody).await.unwrap());
 }
 
+pub async fn a_role_is_changed_and_no_login_ends_by_it(backend: &dyn Backend) {
+    let store = backend.open().await;
+    let (me, you) = (person(&*store, 1).await, person(&*store, 2).await);
+    let state = async |user_id| {
+        let user = store.user(user_id).await.unwrap().unwrap();
+        (user.role, user.token_epoch)
+    };
+    for role in [Role::Admin, Role::Admin, Role::User] {
+        assert!(store.set_role(me, role).await.unwrap());
+        assert_eq!(state(me).await, (role, 0));
+        assert_eq!(state(you).await, (Role::User, 0));
+    }
+    assert_eq!(store.revoked_lately(9).await.unwrap(), []);
+    let nobody = UserId(Uuid::from_u128(9));
+    assert!(!store.set_role(nobody, Role::Admin).await.unwrap());
+}
+
 pub async fn with_an_account_goes_everything_of_its_person(backend: &dyn Backend) {
     let store = backend.open().await;
     let (me, you) = (person(&*store, 1).await, person(&*store, 2).await);

@@ -90,12 +90,16 @@ fn doors() -> Vec<Door> {
         open("GET", "/openapi.json", 200),
         open("GET", "/docs/", 200),
         open("POST", "/register", 409).with(
-            |owner| json!({"name": "x", "email": owner.person.email, "password": "0123456789"}),
+            |owner| json!({"name": "x", "email": owner.person.email, "password": "tea and rain"}),
         ),
         open("POST", "/register/guest", 403).with(|_| json!({})),
         open("POST", "/login", 200)
             .with(|owner| json!({"email": owner.person.email, "password": PASSWORD})),
         open("POST", "/refresh", 401).with(|_| json!({"refresh_token": "dmr_00"})),
+        // A wrong code is not told from a wrong address.
+        open("POST", "/password/reset", 401).with(|owner| {
+            json!({"email": owner.person.email, "code": "00000", "new_password": "tea and rain"})
+        }),
         // A valid caller gets as far as the new password, which is too short.
         known("POST", "/change-password", 422, 422)
             .with(|_| json!({"current_password": PASSWORD, "new_password": "short"})),

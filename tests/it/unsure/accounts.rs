@@ -2,7 +2,7 @@
 
 use super::Unsure;
 use deepme::domain::login::{Login, Standing, Ticket};
-use deepme::domain::user::{Email, User};
+use deepme::domain::user::{Email, Role, User};
 use deepme::domain::{LoginId, Result, Timestamp, UserId};
 use deepme::store::{Accounts, PasswordChange, Rotate, Rotated};
 use futures_util::future::BoxFuture;
@@ -125,6 +125,10 @@ impl Accounts for Unsure {
 
     fn enable_user(&self, user_id: UserId) -> BoxFuture<'_, Result<bool>> {
         self.inner.enable_user(user_id)
+    }
+
+    fn set_role(&self, user_id: UserId, role: Role) -> BoxFuture<'_, Result<bool>> {
+        self.inner.set_role(user_id, role)
     }
 
     fn replace_keys(&self, old: String, new: String) -> BoxFuture<'_, Result<bool>> {

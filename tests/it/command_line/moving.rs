@@ -133,7 +133,7 @@ async fn a_database_moves_to_a_server_and_back() {
     assert_eq!(
         rows,
         [
-            ("meta", 0),
+            ("meta", 1),
             ("users", 2),
             ("keyring", 2),
             ("logins", 2),
@@ -144,6 +144,7 @@ async fn a_database_moves_to_a_server_and_back() {
             ("sessions", 2),
             ("steps", 8),
             ("usage", 0),
+            ("accesses", 0),
             ("prompts", 3)
         ]
     );

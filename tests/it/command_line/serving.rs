@@ -157,6 +157,8 @@ fn a_command_beside_a_server_does_not_migrate() {
         .execute_batch(
             "DROP TABLE logins; DROP TABLE tickets; DROP TABLE recoveries; DROP TABLE invites;
              DROP TABLE revocations; ALTER TABLE users DROP COLUMN role;
+             DROP TABLE accesses; DROP INDEX sessions_by_start; DROP INDEX sessions_with_words;
+             ALTER TABLE sessions DROP COLUMN forgotten_at;
              ALTER TABLE sessions DROP COLUMN summary_until;
              ALTER TABLE sessions DROP COLUMN summary;
              ALTER TABLE steps DROP COLUMN input_tokens;

@@ -109,7 +109,9 @@ impl App {
         from: Option<IpAddr>,
     ) -> Result<LoggedIn> {
         let address = Email::parse(email).ok();
-        let attempt = self.admit(address.as_ref().map_or(email, Email::as_str), from)?;
+        let attempt = self
+            .admit(address.as_ref().map_or(email, Email::as_str), from)
+            .await?;
         let found = match address {
             Some(email) => self.store.user_by_email(email).await?,
             None => None,
@@ -134,9 +136,12 @@ impl App {
     }
 
     /// Lets somebody try a secret of the account with this address, which need not exist.
-    pub(super) fn admit(&self, account: &str, from: Option<IpAddr>) -> Result<Attempt<'_>> {
-        let limits = &self.settings().limits;
-        self.throttle.admit(account, from, limits, self.clock.now())
+    pub(super) async fn admit(&self, account: &str, from: Option<IpAddr>) -> Result<Attempt<'_>> {
+        let settings = self.settings();
+        let admitted = self
+            .throttle
+            .admit(account, from, &settings.limits, &*self.clock);
+        admitted.await
     }
 
     /// Replaces a hash that costs less than what is asked for now. Nobody's login fails by it.
@@ -175,7 +180,7 @@ impl App {
             .user(user_id)
             .await?
             .ok_or_else(|| Error::not_found("user"))?;
-        let attempt = self.admit(user.email.as_str(), from)?;
+        let attempt = self.admit(user.email.as_str(), from).await?;
         let stored = self
             .store
             .user_by_email(user.email.clone())

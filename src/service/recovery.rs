@@ -50,7 +50,9 @@ impl App {
         from: Option<IpAddr>,
     ) -> Result<()> {
         let address = Email::parse(email).ok();
-        let attempt = self.admit(address.as_ref().map_or(email, Email::as_str), from)?;
+        let attempt = self
+            .admit(address.as_ref().map_or(email, Email::as_str), from)
+            .await?;
         // Without the name: what is refused for it would tell whose address this is.
         let hash = self
             .new_hash("new_password", new, None, address.as_ref())

@@ -11,7 +11,11 @@ use utoipa::ToSchema;
 pub struct GuestRequest {
     /// What the person wants to be called: 1 to 100 characters; `guest` unless said.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schema(min_length = 1, max_length = 100, example = "지우")]
+    #[schema(
+        min_length = 1,
+        pattern = r"^\s*[^\s\x00-\x1f\x7f-\x9f]([^\x00-\x1f\x7f-\x9f]{0,98}[^\s\x00-\x1f\x7f-\x9f])?\s*$",
+        example = "지우"
+    )]
     pub name: Option<String>,
     /// `v1` for a client that refreshes its tokens; absent gives one long-lived token.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -93,7 +93,7 @@ async fn an_address_has_one_account_however_it_is_written() {
         "JIWOO.KIM@EXAMPLE.COM",
         " Jiwoo.Kim@example.com\n",
     ] {
-        let taken = register("남", spelling, "another password")
+        let taken = register("남", spelling, "yet another password")
             .send(&server)
             .await;
         assert_problem(&taken, 409, "email_taken", None, spelling);

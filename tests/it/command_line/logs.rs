@@ -9,7 +9,7 @@ const CANARY: &str = "canary";
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nothing_that_is_said_or_secret_is_logged_at_trace_level() {
     let machine = Machine::new();
-    let password = "canary-password-비밀";
+    let password = "canary-password-비밀은 둥지 속에";
     let email = "canary-mail@example.com";
     for format in ["text", "json"] {
         // An upstream that tells everything it knows, in every way it can.

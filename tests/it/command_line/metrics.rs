@@ -57,8 +57,7 @@ async fn the_figures_show_what_happened_and_nobody_it_happened_to() {
         .await
         .are(&[(open, 0.0), (closed, 1.0)]);
 
-    let account =
-        r#"{"name":"canary name","email":"canary@example.com","password":"canary secret nest"}"#;
+    let account = r#"{"name":"canary name","email":"canary@example.com","password":"canary secret nest under the roof"}"#;
     call(&server, "POST", "/register", None, account).await;
     let login = call(&server, "POST", "/login", None, account).await;
     let token = login["access_token"].as_str().unwrap();

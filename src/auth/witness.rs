@@ -50,21 +50,26 @@ impl Witness {
         write().map_err(Error::unavailable)
     }
 
-    /// Who was erased.
-    pub fn erased(&self) -> Result<Vec<UserId>> {
+    /// Who was erased, and when: who came back under the same id later was not.
+    pub fn erased(&self) -> Result<Vec<(UserId, Timestamp)>> {
         let text = read(&self.erased)?.unwrap_or_default();
-        Ok(text.lines().filter_map(|line| line.parse().ok()).collect())
+        let line = |line: &str| {
+            let (user_id, micros) = line.split_once(' ')?;
+            let at = Timestamp::from_micros(micros.parse().ok()?);
+            Some((user_id.parse().ok()?, at))
+        };
+        Ok(text.lines().filter_map(line).collect())
     }
 
     /// Remembers somebody who was erased; once it returns it is on the disk.
-    pub fn add_erased(&self, user_id: UserId) -> Result<()> {
-        if self.erased()?.contains(&user_id) {
+    pub fn add_erased(&self, user_id: UserId, at: Timestamp) -> Result<()> {
+        if self.erased()?.contains(&(user_id, at)) {
             return Ok(());
         }
         let write = || {
             let mut file = open(&self.erased, true)?;
             // After a line that a crash has cut.
-            writeln!(file, "\n{user_id}")?;
+            writeln!(file, "\n{user_id} {}", at.as_micros())?;
             file.sync_all()
         };
         write().map_err(Error::unavailable)
@@ -106,14 +111,15 @@ mod tests {
             let seen = witness.seen().unwrap();
             assert_eq!(seen, Some(Timestamp::from_micros(micros)));
         }
-        let [one, two] = [1, 2].map(|n| UserId(Uuid::from_u128(n)));
-        for user_id in [one, two, one] {
-            witness.add_erased(user_id).unwrap();
+        let at = Timestamp::from_micros(5);
+        let [one, two] = [1, 2].map(|n| (UserId(Uuid::from_u128(n)), at));
+        for (user_id, at) in [one, two, one] {
+            witness.add_erased(user_id, at).unwrap();
         }
         assert_eq!(witness.erased().unwrap(), [one, two]);
         // A line that was cut takes nobody else with it.
-        std::fs::write(dir.path().join("t.db.erased"), format!("{one}\n0000")).unwrap();
-        witness.add_erased(two).unwrap();
+        std::fs::write(dir.path().join("t.db.erased"), format!("{} 5\n0000", one.0)).unwrap();
+        witness.add_erased(two.0, at).unwrap();
         assert_eq!(witness.erased().unwrap(), [one, two]);
         for entry in std::fs::read_dir(dir.path()).unwrap() {
             let mode = entry.unwrap().metadata().unwrap().permissions().mode();

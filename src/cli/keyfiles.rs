@@ -42,7 +42,11 @@ impl Backend {
     pub(super) fn witness(&self, key_file: &Path) -> Witness {
         match self {
             Self::Sqlite(path) => Witness::beside(path),
-            Self::Postgres(_) => Witness::beside(&key_file.with_file_name("postgres")),
+            // Several databases may share the keys.
+            Self::Postgres(connector) => {
+                let name = format!("postgres-{}", connector.file_name());
+                Witness::beside(&key_file.with_file_name(name))
+            }
         }
     }
 

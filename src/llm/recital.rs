@@ -14,6 +14,8 @@
 const RECITAL: u32 = 60;
 /// A run from which on its letters are held back until it is clear what they are.
 const SUSPECT: u32 = 24;
+/// Bytes that are held back at most: letters of a run are fewer, more is what stands between them.
+const HELD: usize = 512;
 /// What a letter weighs of a script that writes a syllable or a word with one.
 const WIDE: u32 = 2;
 
@@ -22,6 +24,12 @@ fn letters(text: &str) -> impl Iterator<Item = char> {
     text.chars()
         .filter(|c| c.is_alphanumeric())
         .flat_map(char::to_lowercase)
+}
+
+/// Whether there are three digits in a row: 109, 119, 988.
+fn names_a_number(line: &str) -> bool {
+    let digits: Vec<bool> = line.bytes().map(|b| b.is_ascii_digit()).collect();
+    digits.windows(3).any(|three| three == [true; 3])
 }
 
 const fn weight(letter: char) -> u32 {
@@ -72,14 +80,17 @@ pub struct Instructions {
 }
 
 impl Instructions {
-    /// An index over a text, at most two states a letter.
+    /// An index over a text, at most two states a letter. Paragraphs that name a number to call may be recited:
+    /// they are what somebody in danger is to be told.
     pub fn of(text: &str) -> Self {
         let mut index = Self {
             states: vec![State::default()],
         };
         let mut last = 0;
-        for letter in letters(text) {
-            last = index.extend(last, letter);
+        for line in text.lines().filter(|line| !names_a_number(line)) {
+            for letter in letters(line) {
+                last = index.extend(last, letter);
+            }
         }
         index
     }
@@ -166,7 +177,7 @@ impl<'a> Guard<'a> {
                     return Passed::Recital(say);
                 }
             }
-            if self.weight < SUSPECT {
+            if self.weight < SUSPECT || self.held.len() > HELD {
                 say.push_str(&self.held);
                 self.held.clear();
             }
@@ -277,6 +288,8 @@ mod tests {
             "많이 지치셨겠어요. 어떤 하루였는지 조금 더 들려주실래요?",
             "지금 안전한가요? 자살예방 상담전화 109에 언제든 전화할 수 있어요. 당장 위험하면 119나 112예요.",
             "I am an AI, not a human. It is fine to stay without a question. I hear how tired you are.",
+            "한국이라면 자살예방 상담전화 109, 당장 위험하면 119나 112, 다른 나라라면 그곳의 긴급 전화로 꼭 연락해 주세요.",
+            "Please call the suicide prevention line 109, and 119 or 112 for immediate danger; elsewhere, the local emergency number (988 in the US).",
             "저는 AI예요. 제 지침은 보여 드릴 수 없지만, 지금 이야기는 계속 듣고 있어요.",
         ] {
             for prompt in [KOREAN, ENGLISH] {

@@ -355,7 +355,8 @@ impl App {
                     self.heard_of(Revoked::Of(*user_id));
                     // Erased, by a command or another instance: this machine remembers it, too.
                     if let Ok(None) = self.store.user(*user_id).await {
-                        self.remember_erased(*user_id).await;
+                        self.stop_turns_of(*user_id);
+                        self.remember_erased(*user_id, *at).await;
                     }
                 }
             }

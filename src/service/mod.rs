@@ -108,6 +108,7 @@ pub struct App {
     exports: Arc<Semaphore>,
     /// Whether something was deleted that may still be in files.
     unscrubbed: AtomicBool,
+    scrubbing: tokio::sync::Mutex<()>,
     draining: CancellationToken,
     /// Ends the turns that are still running when the drain deadline has passed.
     cutting: CancellationToken,
@@ -139,6 +140,7 @@ impl App {
             exports: Arc::new(Semaphore::new(export::AT_ONCE)),
             // The process before may have been killed between the two.
             unscrubbed: AtomicBool::new(true),
+            scrubbing: tokio::sync::Mutex::default(),
             keys,
             chain: Chain::new(
                 parts.models,

@@ -12,31 +12,36 @@ impl App {
     /// Looks whether the database is older than what this machine has seen of it, and if so begins anew: whether
     /// it is.
     pub async fn recognise_an_old_copy(&self) -> Result<bool> {
-        let Some(seen) = self.remember(Witness::seen).await? else {
-            self.beat().await?;
-            return Ok(false);
-        };
+        let seen = self.remember(Witness::seen).await?;
         let recorded = self.store.beat(Timestamp::from_micros(0)).await?;
-        let old = recorded < seen;
+        let old = seen.is_some_and(|seen| recorded < seen);
+        // Also where the copy is so young that nobody would notice.
+        let erased = self.erase_again().await?;
         if old {
-            let erased = self.remember(Witness::erased).await?;
-            let now = self.clock.now();
-            let mut again: u64 = 0;
-            for user_id in erased {
-                again += u64::from(self.store.delete_user(user_id, now).await?.is_some());
-            }
             let accounts = self.store.begin_anew().await?;
-            self.unscrubbed
-                .store(true, std::sync::atomic::Ordering::Relaxed);
             tracing::warn!(
                 accounts,
-                erased = again,
+                erased,
                 "the database is older than what this machine has seen of it, a copy that was put back: everybody has to log in again, and who was erased since is erased again"
             );
-            self.store.beat(seen).await?;
+            self.store.beat(seen.unwrap_or(recorded)).await?;
         }
         self.beat().await?;
         Ok(old)
+    }
+
+    /// Erases who was erased before and is there again, as they were then; how many.
+    async fn erase_again(&self) -> Result<u64> {
+        let mut again: u64 = 0;
+        for (user_id, at) in self.remember(Witness::erased).await? {
+            let back = self.store.user(user_id).await?;
+            if back.is_some_and(|user| user.created_at <= at) {
+                self.store.delete_user(user_id, self.clock.now()).await?;
+                self.vault.forget(Some(user_id));
+                again += 1;
+            }
+        }
+        Ok(again)
     }
 
     /// Records, in the database and beside it, that the database is in use now.
@@ -49,9 +54,9 @@ impl App {
     }
 
     /// Remembers beside the database that somebody was erased.
-    pub(super) async fn remember_erased(&self, user_id: UserId) {
+    pub(super) async fn remember_erased(&self, user_id: UserId, at: Timestamp) {
         if let Err(error) = self
-            .remember(move |witness| witness.add_erased(user_id))
+            .remember(move |witness| witness.add_erased(user_id, at))
             .await
         {
             tracing::error!(%user_id, code = %error.code(), causes = error.causes(), "an erasure could not be remembered beside the database: an old copy of it would bring the account back");

@@ -17,19 +17,15 @@ impl App {
         let now = self.clock.now();
         let deleted = self.store.delete_user(user_id, now).await?;
         let deleted = deleted.ok_or_else(|| Error::not_found("user"))?;
+        self.unscrubbed.store(true, Ordering::Relaxed);
         self.voided(user_id);
-        for turn in self.live.all_running() {
-            if turn.user_id == user_id {
-                turn.stop();
-            }
-        }
-        self.remember_erased(user_id).await;
+        self.stop_turns_of(user_id);
+        self.remember_erased(user_id, now).await;
         tracing::info!(%user_id, "account erased");
         let erased = match deleted {
             Deleted::With(erased) => Some(erased.into()),
             Deleted::Unknown => None,
         };
-        self.unscrubbed.store(true, Ordering::Relaxed);
         let overwritten = self.scrub().await;
         Ok(ReceiptBody {
             user_id,
@@ -40,9 +36,20 @@ impl App {
         })
     }
 
+    /// Somebody who is erased is not answered any more.
+    pub(super) fn stop_turns_of(&self, user_id: UserId) {
+        for turn in self.live.all_running() {
+            if turn.user_id == user_id {
+                turn.stop();
+            }
+        }
+    }
+
     /// Overwrites what was deleted and may still be in files, if anything was; whether nothing is left. What
     /// fails is tried again by the sweep.
     pub(super) async fn scrub(&self) -> bool {
+        // Who comes second must not say that it is done while the first is at it.
+        let _alone = self.scrubbing.lock().await;
         if !self.unscrubbed.swap(false, Ordering::Relaxed) {
             return true;
         }

@@ -318,7 +318,12 @@ async fn answer(app: &App, turn: &LiveTurn, brief: &Brief, facts: &mut Facts) ->
     };
     let question = Question {
         request,
-        instructions: app.recitals.instructions(own).await,
+        // Nothing that somebody in danger is told is held back.
+        instructions: if assessment.tier < Tier::Elevated {
+            app.recitals.instructions(own).await
+        } else {
+            app.recitals.instructions(String::new()).await
+        },
     };
     if let Some(status) = ask_in_turn(app, turn, &question, facts).await {
         return status;

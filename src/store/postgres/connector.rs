@@ -98,6 +98,14 @@ impl Connector {
         Ok(Self { config, tls })
     }
 
+    /// Where the database is and what it is called, as a part of a file name.
+    pub fn file_name(&self) -> String {
+        let database = self.config.get_dbname().unwrap_or_default();
+        let name = format!("{} {database}", self.place());
+        let plain = |c: char| if c.is_ascii_alphanumeric() { c } else { '-' };
+        name.chars().map(plain).collect()
+    }
+
     /// Where the database is, for people: hosts and ports, no user and no password.
     pub(super) fn place(&self) -> String {
         let ports = self.config.get_ports();

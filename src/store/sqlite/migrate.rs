@@ -162,35 +162,41 @@ pub(super) fn overwrite_backups(path: &Path, version: i64) -> Result<()> {
     Ok(())
 }
 
-/// Deletes, in the backups, the keys of people who are no longer in the database at `path`: what they
-/// said stays unreadable there, too.
-pub(super) fn forget_keys_in_backups(path: &Path) -> Result<()> {
+/// Deletes, in the backups, who was lately deleted from the database at `path`, with the key to what they said: it
+/// stays unreadable there, too. `false` when a backup could not be changed, which is logged.
+pub(super) fn erase_in_backups(path: &Path) -> bool {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let mut all = true;
     for backup in backups(path, &name) {
-        let connection = Connection::open(&backup).map_err(failed)?;
-        let keyring: bool = connection
-            .query_row(
-                "SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE name = 'keyring')",
-                [],
-                |row| row.get(0),
-            )
-            .map_err(failed)?;
-        if !keyring {
-            continue;
+        if let Err(error) = erase_in(&backup, path) {
+            let backup = backup.file_name().unwrap_or_default().to_string_lossy();
+            tracing::warn!(%backup, %error, "who was erased could not be taken out of a backup");
+            all = false;
         }
-        connection
-            .pragma_update(None, "secure_delete", true)
-            .and_then(|()| {
-                let live = path.to_string_lossy();
-                connection.execute("ATTACH ?1 AS live", [live])?;
-                connection.execute(
-                    "DELETE FROM main.keyring
-                     WHERE user_id NOT IN (SELECT user_id FROM live.users)",
-                    [],
-                )
-            })
-            .map_err(failed)?;
     }
+    all
+}
+
+fn erase_in(backup: &Path, live: &Path) -> rusqlite::Result<()> {
+    let connection = Connection::open(backup)?;
+    connection.busy_timeout(super::BUSY)?;
+    let keyring: bool = connection.query_row(
+        "SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE name = 'keyring')",
+        [],
+        |row| row.get(0),
+    )?;
+    if !keyring {
+        return Ok(());
+    }
+    connection.pragma_update(None, "secure_delete", true)?;
+    connection.pragma_update(None, "foreign_keys", true)?;
+    connection.execute("ATTACH ?1 AS live", [live.to_string_lossy()])?;
+    // By name only: who is merely not there, in a database that was begun anew, was not erased.
+    connection.execute(
+        "DELETE FROM main.users WHERE user_id IN (SELECT user_id FROM live.revocations)
+                                  AND user_id NOT IN (SELECT user_id FROM live.users)",
+        [],
+    )?;
     Ok(())
 }
 

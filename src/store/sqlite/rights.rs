@@ -245,9 +245,9 @@ fn begin_anew(c: &Connection) -> Result<u64> {
 
 fn scrub(path: &Path) -> Result<bool> {
     let connection = file::connect(path)?;
-    migrate::forget_keys_in_backups(path)?;
     let busy: i64 = connection
         .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))
         .map_err(failed)?;
-    Ok(busy == 0)
+    // After the log, which must be emptied whatever is wrong with a backup.
+    Ok(migrate::erase_in_backups(path) && busy == 0)
 }

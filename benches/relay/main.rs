@@ -150,6 +150,7 @@ async fn run(options: Options) {
          again and again",
         options.logins
     );
+    server.account("logins").await;
     for round in 1..=3 {
         let alone = load.run(clients, 1, 300, pause).await;
         let logins = server.logins(options.logins);
@@ -194,7 +195,7 @@ struct Logins {
 }
 
 impl Server {
-    /// So many people at once, each with the account of [`Server::account`].
+    /// So many people at once, all with one account of their own.
     fn logins(&self, people: usize) -> Logins {
         let stop = CancellationToken::new();
         let client = Client::new(&format!("http://{}", self.address)).unwrap();
@@ -204,7 +205,7 @@ impl Server {
                 let mut logins = 0;
                 while !stop.is_cancelled() {
                     client
-                        .login("bench@example.com", server::PASSWORD)
+                        .login("logins@example.com", server::PASSWORD)
                         .await
                         .unwrap();
                     logins += 1;

@@ -8,7 +8,7 @@
 //! | 5 | [`cli`] | one file a subcommand; wiring, signals, reload, systemd |
 //! | 4 | [`http`], [`tui`] | surfaces: thin handlers, the terminal client |
 //! | 3 | [`service`] | use-cases: accounts, sessions, turns, prompts |
-//! | 2 | [`store::sqlite`], [`store::postgres`], [`llm`]'s models, [`auth`], [`safety`], [`client`] | what acts |
+//! | 2 | [`store::sqlite`], [`store::postgres`], [`llm`]'s models, [`auth`], [`safety`], [`insight`], [`client`] | what acts |
 //! | 1 | [`wire`], [`config`], [`store`], [`llm`] | contracts |
 //! | 0 | [`domain`] | pure values and decisions |
 
@@ -18,6 +18,7 @@ pub mod client;
 pub mod config;
 pub mod domain;
 pub mod http;
+pub mod insight;
 pub mod llm;
 pub mod safety;
 pub mod service;

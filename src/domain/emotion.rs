@@ -1,0 +1,231 @@
+//! The emotion of a message: fifteen labels with Korean names, valence and arousal.
+//!
+//! Owns the closed list of labels and what is fixed about each. Made by the insight engine, stored
+//! with a step, shown by every surface. Invariant: the order and the ids never change, since stored
+//! steps, weights and clients name them; a [`Reading`] holds none of the person's words.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// What a person seems to feel. A closed list in a fixed order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Emotion {
+    /// Glad, delighted, excited, happily relieved.
+    Joy,
+    /// Proud, satisfied with oneself, brave.
+    Confident,
+    /// Motivated, inspired, hopeful, looking forward.
+    Eager,
+    /// Grateful, loving, touched, in love.
+    Moved,
+    /// At ease, relaxed, soothed.
+    Calm,
+    /// Dull, tedious, fed up with sameness.
+    Bored,
+    /// Exhausted, drained, listless.
+    Tired,
+    /// Neutral, matter of fact, small talk, questions of fact.
+    Even,
+    /// Lonely, left out, missing company.
+    Lonely,
+    /// Embarrassed, ashamed, guilty, regretful.
+    Shame,
+    /// Sad, hurt, grieving, longing for someone lost.
+    Sad,
+    /// Disappointed, discouraged, stuck.
+    Frustrated,
+    /// Torn, bewildered, not knowing what to do or feel.
+    Confused,
+    /// Worried, nervous, afraid.
+    Anxious,
+    /// Angry, irritated, resentful.
+    Angry,
+}
+
+impl Emotion {
+    /// Every label in its fixed order, which is also that of the weights.
+    pub const ALL: [Self; 15] = [
+        Self::Joy,
+        Self::Confident,
+        Self::Eager,
+        Self::Moved,
+        Self::Calm,
+        Self::Bored,
+        Self::Tired,
+        Self::Even,
+        Self::Lonely,
+        Self::Shame,
+        Self::Sad,
+        Self::Frustrated,
+        Self::Confused,
+        Self::Anxious,
+        Self::Angry,
+    ];
+
+    /// Id, Korean name, valence and arousal: the whole table.
+    const fn row(self) -> (&'static str, &'static str, i8, i8) {
+        match self {
+            Self::Joy => ("joy", "기쁨", 2, 1),
+            Self::Confident => ("confident", "자신", 1, 1),
+            Self::Eager => ("eager", "열정", 1, 2),
+            Self::Moved => ("moved", "감동", 2, 0),
+            Self::Calm => ("calm", "편안", 1, -2),
+            Self::Bored => ("bored", "심심", -1, -2),
+            Self::Tired => ("tired", "피곤", -1, -2),
+            Self::Even => ("even", "담담", 0, -1),
+            Self::Lonely => ("lonely", "고독", -1, -1),
+            Self::Shame => ("shame", "수치", -1, 0),
+            Self::Sad => ("sad", "우울", -2, -1),
+            Self::Frustrated => ("frustrated", "좌절", -1, 0),
+            Self::Confused => ("confused", "혼란", 0, 1),
+            Self::Anxious => ("anxious", "불안", -1, 2),
+            Self::Angry => ("angry", "분노", -2, 2),
+        }
+    }
+
+    /// The id used on the wire, in the database and in training data.
+    pub const fn as_str(self) -> &'static str {
+        self.row().0
+    }
+
+    /// The Korean name.
+    pub const fn korean(self) -> &'static str {
+        self.row().1
+    }
+
+    /// How pleasant the label is in general, from -2 to 2. One message may differ: see
+    /// [`Reading::valence`].
+    pub const fn valence(self) -> i8 {
+        self.row().2
+    }
+
+    /// How stirred up the label is, from -2 (slack) to 2 (agitated). It is fixed for a label: nothing
+    /// is measured in the message.
+    pub const fn arousal(self) -> i8 {
+        self.row().3
+    }
+
+    /// The label of that id or Korean name.
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL
+            .into_iter()
+            .find(|emotion| emotion.as_str() == name || emotion.korean() == name)
+    }
+}
+
+impl fmt::Display for Emotion {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// In which language a message is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Language {
+    /// Korean.
+    Korean,
+    /// English.
+    English,
+}
+
+impl Language {
+    /// By script: Korean when there is any Hangul, else English.
+    pub fn of(text: &str) -> Self {
+        let hangul = |c: char| matches!(c, '\u{1100}'..='\u{11ff}' | '\u{3130}'..='\u{318f}' | '\u{ac00}'..='\u{d7a3}');
+        if text.chars().any(hangul) {
+            Self::Korean
+        } else {
+            Self::English
+        }
+    }
+}
+
+/// What one message says about how the person feels. A guess by a small model, never a finding.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Reading {
+    /// The likeliest label.
+    pub first: Emotion,
+    /// The next one, where it is nearly as likely or carries much of the rest.
+    pub second: Option<Emotion>,
+    /// How pleasant this message is, from -2 to 2.
+    pub valence: i8,
+    /// In per cent, 0 to 100: how often a person would name [`Reading::first`] among the two
+    /// strongest feelings, for messages that the model is as sure about.
+    pub confidence: u8,
+    /// Whether the confidence is too low to show the label as if it were known.
+    pub unsure: bool,
+}
+
+impl Reading {
+    /// What is said of a message in which the model knows nothing.
+    pub const UNKNOWN: Self = Self {
+        first: Emotion::Even,
+        second: None,
+        valence: 0,
+        confidence: 0,
+        unsure: true,
+    };
+
+    /// The arousal of the first label, from -2 to 2.
+    pub const fn arousal(&self) -> i8 {
+        self.first.arousal()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_order_and_the_names_are_fixed() {
+        let ids: Vec<&str> = Emotion::ALL.iter().map(|e| e.as_str()).collect();
+        assert_eq!(
+            ids.join(" "),
+            "joy confident eager moved calm bored tired even lonely shame sad frustrated confused \
+             anxious angry"
+        );
+        for (place, emotion) in Emotion::ALL.into_iter().enumerate() {
+            assert_eq!(emotion as usize, place);
+            assert_eq!(Emotion::parse(emotion.as_str()), Some(emotion));
+            assert_eq!(Emotion::parse(emotion.korean()), Some(emotion));
+            assert_eq!(
+                serde_json::to_string(&emotion).unwrap(),
+                format!("\"{emotion}\"")
+            );
+            assert!((-2..=2).contains(&emotion.valence()));
+            assert!((-2..=2).contains(&emotion.arousal()));
+        }
+        assert_eq!(Emotion::parse("Joy"), None);
+        assert_eq!(format!("[{:>6}]", Emotion::Sad), "[   sad]");
+    }
+
+    #[test]
+    fn the_document_has_the_same_table() {
+        let document = include_str!("../../docs/emotion.md");
+        for emotion in Emotion::ALL {
+            let row = format!(
+                "| `{emotion}` | {} | {} | {} |",
+                emotion.korean(),
+                emotion.valence(),
+                emotion.arousal()
+            );
+            assert!(document.contains(&row), "{row}");
+        }
+    }
+
+    #[test]
+    fn any_hangul_is_korean() {
+        for (text, language) in [
+            ("so sad", Language::English),
+            ("나 sad", Language::Korean),
+            ("ㅠㅠ", Language::Korean),
+            ("\u{1112}\u{1161}", Language::Korean),
+            ("", Language::English),
+        ] {
+            assert_eq!(Language::of(text), language, "{text}");
+        }
+    }
+}

@@ -1,0 +1,154 @@
+//! A message as hashed pieces.
+//!
+//! Owns what the model sees: n-grams of 1 to 5 characters across word borders, words and pairs of
+//! words, how the message begins and ends (Korean says much of a feeling in the last syllables, and
+//! much of those in their letters), and how long it is. Called by the model and by the trainer.
+//! Invariant: the same text gives the same keys on every machine; keys are sorted and unique.
+
+use unicode_normalization::UnicodeNormalization;
+
+/// How many characters of a message are read, after normalisation.
+pub const READ: usize = 500;
+
+/// The kinds of pieces, so that equal letters of two kinds are two pieces.
+#[derive(Clone, Copy)]
+#[repr(u64)]
+enum Kind {
+    Gram = 1,
+    Word,
+    Pair,
+    Ending,
+    Letters,
+    Beginning,
+    Mark,
+    Length,
+}
+
+/// The keys of a message, sorted and unique. Empty for text without a visible character.
+pub fn keys(text: &str) -> Vec<u32> {
+    let text = normalise(text);
+    if text.is_empty() {
+        return Vec::new();
+    }
+    let mut keys = Vec::with_capacity(text.len() * 6 + 32);
+    grams(&text, &mut keys);
+    words(&text, &mut keys);
+    if let Some(last) = text.last().filter(|last| !last.is_alphanumeric()) {
+        keys.push(hash(Kind::Mark, [*last]));
+    }
+    keys.push(hash(Kind::Length, [length(text.len())]));
+    keys.sort_unstable();
+    keys.dedup();
+    keys
+}
+
+/// NFC, lower case, digits as `0`, one space for many, at most two of a character in a row.
+fn normalise(text: &str) -> Vec<char> {
+    let mut kept: Vec<char> = Vec::new();
+    // Twice the bound, so that a long run of one letter does not hide what follows, but no more.
+    for c in text.nfc().take(2 * READ).flat_map(char::to_lowercase) {
+        let c = match c {
+            _ if c.is_whitespace() => ' ',
+            _ if c.is_ascii_digit() => '0',
+            _ if c.is_control() => continue,
+            '’' => '\'',
+            _ => c,
+        };
+        let drawn_out = kept.ends_with(&[c, c]);
+        let gap = c == ' ' && kept.last().is_none_or(|last| *last == ' ');
+        if !drawn_out && !gap {
+            kept.push(c);
+        }
+        if kept.len() == READ {
+            break;
+        }
+    }
+    if kept.last() == Some(&' ') {
+        kept.pop();
+    }
+    kept
+}
+
+fn grams(text: &[char], keys: &mut Vec<u32>) {
+    let edge = std::iter::once(' ');
+    let padded: Vec<char> = edge
+        .clone()
+        .chain(text.iter().copied())
+        .chain(edge)
+        .collect();
+    for start in 0..padded.len() {
+        let mut state = seed(Kind::Gram);
+        for c in padded[start..].iter().take(5) {
+            state = mix(state, *c);
+            keys.push(key(state));
+        }
+    }
+}
+
+fn words(text: &[char], keys: &mut Vec<u32>) {
+    let mut before: Option<&[char]> = None;
+    let words = text
+        .split(|c| !c.is_alphanumeric() && *c != '\'')
+        .filter(|word| !word.is_empty());
+    for word in words {
+        keys.push(hash(Kind::Word, word.iter().copied()));
+        match before {
+            Some(before) => {
+                let pair = before.iter().chain(&[' ']).chain(word).copied();
+                keys.push(hash(Kind::Pair, pair));
+            }
+            None => {
+                for end in 1..=word.len().min(2) {
+                    keys.push(hash(Kind::Beginning, word[..end].iter().copied()));
+                }
+            }
+        }
+        before = Some(word);
+    }
+    let Some(last) = before else { return };
+    for length in 1..=last.len().min(3) {
+        let ending = &last[last.len() - length..];
+        keys.push(hash(Kind::Ending, ending.iter().copied()));
+    }
+    // Six letters are in the last two to six characters, so no more are taken apart.
+    let letters: Vec<char> = last[last.len().saturating_sub(6)..]
+        .iter()
+        .copied()
+        .nfd()
+        .collect();
+    for length in 1..=letters.len().min(6) {
+        let ending = &letters[letters.len() - length..];
+        keys.push(hash(Kind::Letters, ending.iter().copied()));
+    }
+}
+
+/// The length of a message as one of seven letters.
+const fn length(characters: usize) -> char {
+    match characters {
+        0..=4 => 'a',
+        5..=7 => 'b',
+        8..=10 => 'c',
+        11..=14 => 'd',
+        15..=20 => 'e',
+        21..=40 => 'f',
+        _ => 'g',
+    }
+}
+
+fn hash(kind: Kind, letters: impl IntoIterator<Item = char>) -> u32 {
+    key(letters.into_iter().fold(seed(kind), mix))
+}
+
+const fn seed(kind: Kind) -> u64 {
+    (kind as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15)
+}
+
+const fn mix(state: u64, letter: char) -> u64 {
+    let state = (state ^ letter as u64).wrapping_mul(0xff51_afd7_ed55_8ccd);
+    state ^ (state >> 32)
+}
+
+/// The upper half, as the multiplication mixes upwards.
+const fn key(state: u64) -> u32 {
+    (state.wrapping_mul(0xc4ce_b9fe_1a85_ec53) >> 32) as u32
+}

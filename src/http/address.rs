@@ -25,10 +25,7 @@ impl FromRequestParts<Surface> for Address {
         };
         if crowd::unnamed_proxy(peer, &parts.headers, trusted) {
             surface.crowd.warn_of_proxy(peer);
-            return Ok(Self(None));
         }
-        let address = crowd::origin(peer, &parts.headers, trusted);
-        let counts = !address.is_loopback();
-        Ok(Self(counts.then(|| crowd::household(address))))
+        Ok(Self(crowd::countable(peer, &parts.headers, trusted)))
     }
 }

@@ -1,7 +1,7 @@
 //! How many sockets a person and an address have open.
 //!
 //! Owns [`Crowd`], the counts of this instance, and which address a request counts for. Called by the
-//! handshake, and by who lets guests in. Invariants: a socket is counted from before its upgrade until it has gone; what nobody
+//! handshake and by `address`. Invariants: a socket is counted from before its upgrade until it has gone; what nobody
 //! has open is not remembered; `X-Forwarded-For` is believed only where a configured proxy wrote it.
 
 use crate::config::Network;
@@ -58,7 +58,7 @@ fn too_many(message: &'static str) -> Error {
 }
 
 /// What counts as one address: a provider gives a home or a phone a whole IPv6 /64.
-pub(super) fn household(address: IpAddr) -> IpAddr {
+fn household(address: IpAddr) -> IpAddr {
     match address {
         IpAddr::V4(_) => address,
         IpAddr::V6(v6) => {

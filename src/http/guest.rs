@@ -1,15 +1,15 @@
 //! `/register/guest`.
 
-use super::accept::Peer;
+use super::Surface;
 use super::account::client;
+use super::address::Address;
 use super::extract::Body;
 use super::problem::Failure;
-use super::{Surface, crowd};
 use crate::wire::entry::GuestRequest;
 use crate::wire::rest::{LoginBody, Problem};
+use axum::Json;
 use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode};
-use axum::{Extension, Json};
+use axum::http::StatusCode;
 
 /// Make an account without address and password, and get its tokens. Whoever loses them loses the account.
 /// Only where `auth.guests` is on.
@@ -25,12 +25,9 @@ use axum::{Extension, Json};
 )]
 pub(super) async fn register_guest(
     State(surface): State<Surface>,
-    peer: Option<Extension<Peer>>,
-    headers: HeaderMap,
+    Address(from): Address,
     Body(request): Body<GuestRequest>,
 ) -> Result<(StatusCode, Json<LoginBody>), Failure> {
-    let trusted = &surface.app.config().server.trusted_proxies;
-    let from = peer.and_then(|Extension(Peer(peer))| crowd::countable(peer, &headers, trusted));
     let login = surface
         .app
         .register_guest(request.name.as_deref(), client(request.client), from)

@@ -6,8 +6,8 @@
 //! session is a matter for the open socket. Invariant: nothing is upgraded for nobody.
 
 use super::Surface;
-use super::accept::{self, Place};
-use super::crowd;
+use super::accept::Place;
+use super::address::Address;
 use super::extract;
 use super::linger::Linger;
 use super::origin;
@@ -66,21 +66,10 @@ async fn checked(
     }
     let settings = surface.app.settings();
     let limits = &settings.limits;
-    let peer = parts.extensions.get::<accept::Peer>().map(|peer| peer.0);
-    let trusted = &surface.app.config().server.trusted_proxies;
-    let unnamed = peer.filter(|peer| crowd::unnamed_proxy(*peer, headers, trusted));
-    if let Some(proxy) = unnamed {
-        surface.crowd.warn_of_proxy(proxy);
-    }
+    let Ok(Address(address)) = parts.extract_with_state(&surface).await;
     // Better no limit than one that everybody behind a forgotten proxy shares.
-    let most = if unnamed.is_some() {
-        0
-    } else {
-        limits.sockets_an_address
-    };
-    let address = peer
-        .map(|peer| crowd::origin(peer, headers, trusted))
-        .map(|address| surface.crowd.of_address(address, most))
+    let address = address
+        .map(|address| surface.crowd.of_address(address, limits.sockets_an_address))
         .transpose()
         .map_err(refuse)?;
     let upgrade = upgrade.map_err(|rejection| no_websocket(&rejection))?;

@@ -15,6 +15,7 @@ use crate::wire::rights::{
 };
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
+use std::collections::VecDeque;
 use std::sync::Arc;
 use tokio::sync::OwnedSemaphorePermit;
 
@@ -40,7 +41,7 @@ enum Next {
     /// Sessions that began before this.
     Sessions(Option<(Timestamp, SessionId)>),
     /// The steps of the first of these after this one, then the sessions after them.
-    Steps(std::collections::VecDeque<SessionBody>, i64),
+    Steps(VecDeque<SessionBody>, i64),
     Prompts,
     Accesses,
     Tail,
@@ -127,7 +128,7 @@ impl Export {
 
     async fn steps(
         &mut self,
-        mut sessions: std::collections::VecDeque<SessionBody>,
+        mut sessions: VecDeque<SessionBody>,
         after: i64,
     ) -> Result<(String, Next)> {
         let user_id = self.user.user_id;

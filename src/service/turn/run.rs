@@ -316,14 +316,15 @@ async fn answer(app: &App, turn: &LiveTurn, brief: &Brief, facts: &mut Facts) ->
         max_output_tokens: app.config.llm.max_output_tokens,
         pseudonym: app.keys.now().pseudonym(turn.user_id.0.as_bytes()),
     };
+    // Nothing that somebody in danger is told is held back.
+    let guarded = if assessment.tier < Tier::Elevated {
+        own
+    } else {
+        String::new()
+    };
     let question = Question {
         request,
-        // Nothing that somebody in danger is told is held back.
-        instructions: if assessment.tier < Tier::Elevated {
-            app.recitals.instructions(own).await
-        } else {
-            app.recitals.instructions(String::new()).await
-        },
+        instructions: app.recitals.instructions(guarded).await,
     };
     if let Some(status) = ask_in_turn(app, turn, &question, facts).await {
         return status;

@@ -5,6 +5,7 @@
 //! ([`reserve`]) and the keys that seal people's words ([`seal`], [`masters`]). Called by the services.
 //! Invariant: no secret leaves this module except to whom it is for, or as the hash or the signature of it.
 
+mod aead;
 pub(crate) mod hex;
 pub mod keys;
 pub mod masters;

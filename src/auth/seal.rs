@@ -9,6 +9,7 @@
 //! makes of the text (draft-irtf-cfrg-xchacha), whose associated data is the place. An empty text stays
 //! empty: that there is none is no secret.
 
+use super::aead::{Cipher, KEY, NONCE};
 use super::keys::{Key, Keys};
 use crate::domain::keyring::WrappedKey;
 use crate::domain::{
@@ -16,19 +17,15 @@ use crate::domain::{
 };
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use chacha20poly1305::aead::{Aead as _, KeyInit as _, Payload};
-use chacha20poly1305::{XChaCha20Poly1305, XNonce};
-use hmac::{Hmac, Mac as _};
+use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::Sha256;
 use std::path::Path;
 use zeroize::Zeroizing;
 
 /// The version of the format.
 const VERSION: u8 = 1;
-/// Bytes of a nonce.
-const NONCE: usize = 24;
-/// Bytes of a key.
-const KEY: usize = 32;
+/// Bytes of a tag.
+const TAG: usize = 16;
 
 /// Where a sealed text stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -86,12 +83,12 @@ impl Place {
 /// The key that seals what one person says and hears.
 pub struct DataKey {
     user_id: UserId,
-    cipher: XChaCha20Poly1305,
+    cipher: Cipher,
 }
 
 impl DataKey {
     fn new(user_id: UserId, secret: &[u8]) -> Option<Self> {
-        let cipher = XChaCha20Poly1305::new_from_slice(secret).ok()?;
+        let cipher = Cipher::new(secret)?;
         Some(Self { user_id, cipher })
     }
 
@@ -214,11 +211,11 @@ impl MasterKeys {
 }
 
 /// The cipher of a master key. The key of the file only ever makes other keys.
-fn wrapping(key: &Key) -> Result<XChaCha20Poly1305> {
+fn wrapping(key: &Key) -> Result<Cipher> {
     let mut mac = Hmac::<Sha256>::new_from_slice(&key.secret).map_err(|_| unusable())?;
     mac.update(b"deepme wrapping\0");
     let secret = Zeroizing::new(<[u8; KEY]>::from(mac.finalize().into_bytes()));
-    XChaCha20Poly1305::new_from_slice(secret.as_ref()).map_err(|_| unusable())
+    Cipher::new(secret.as_ref()).ok_or_else(unusable)
 }
 
 fn owner(user_id: UserId) -> Vec<u8> {
@@ -229,40 +226,31 @@ fn unusable() -> Error {
     Error::internal("a key is of the wrong length")
 }
 
-fn seal(
-    cipher: &XChaCha20Poly1305,
-    text: &[u8],
-    associated: &[u8],
-    random: &dyn Random,
-) -> Result<String> {
+fn seal(cipher: &Cipher, text: &[u8], associated: &[u8], random: &dyn Random) -> Result<String> {
     let mut nonce = [0; NONCE];
     random.fill(&mut nonce)?;
-    let payload = Payload {
-        msg: text,
-        aad: associated,
-    };
-    let sealed = cipher
-        .encrypt(&XNonce::from(nonce), payload)
-        .map_err(|_| Error::internal("a text is too long to be sealed"))?;
-    let mut bytes = Vec::with_capacity(1 + NONCE + sealed.len());
+    // The tag comes behind the text.
+    let mut bytes = Vec::with_capacity(1 + NONCE + text.len() + TAG);
     bytes.push(VERSION);
     bytes.extend_from_slice(&nonce);
-    bytes.extend_from_slice(&sealed);
+    bytes.extend_from_slice(text);
+    cipher
+        .seal(nonce, associated, &mut bytes, 1 + NONCE)
+        .ok_or_else(|| Error::internal("a text is too long to be sealed"))?;
     Ok(URL_SAFE_NO_PAD.encode(bytes))
 }
 
-fn open(cipher: &XChaCha20Poly1305, sealed: &str, associated: &[u8]) -> Option<Vec<u8>> {
-    let bytes = URL_SAFE_NO_PAD.decode(sealed).ok()?;
-    let (version, rest) = bytes.split_first()?;
+fn open(cipher: &Cipher, sealed: &str, associated: &[u8]) -> Option<Vec<u8>> {
+    let mut bytes = URL_SAFE_NO_PAD.decode(sealed).ok()?;
+    let (version, rest) = bytes.split_first_mut()?;
     if *version != VERSION {
         return None;
     }
-    let (nonce, sealed) = rest.split_first_chunk::<NONCE>()?;
-    let payload = Payload {
-        msg: sealed,
-        aad: associated,
-    };
-    cipher.decrypt(&XNonce::from(*nonce), payload).ok()
+    let (nonce, sealed) = rest.split_first_chunk_mut::<NONCE>()?;
+    let text = cipher.open(*nonce, associated, sealed)?.len();
+    bytes.drain(..=NONCE);
+    bytes.truncate(text);
+    Some(bytes)
 }
 
 #[cfg(test)]

@@ -188,7 +188,7 @@ async fn note_access(
 }
 
 /// `user delete`.
-pub(super) async fn delete(app: &App, command: Delete) -> Result {
+pub(super) async fn delete(app: &Arc<App>, command: Delete) -> Result {
     let user = app.find_user(&command.user).await?;
     if !command.yes {
         let question = format!(

@@ -125,7 +125,7 @@ impl Server {
         }
         if config.auth.guests && config.server.trusted_proxies.is_empty() {
             tracing::warn!(
-                "auth.guests is on and server.trusted_proxies is empty: behind a proxy limits.guests_an_hour counts nobody"
+                "auth.guests is on and server.trusted_proxies is empty: behind a proxy limits.accounts_an_hour counts nobody"
             );
         }
         let url = config.database.url.clone();

@@ -292,7 +292,7 @@ pub struct Limits {
     pub tokens_a_day: u32,
     /// Guests that may come from one address an hour, to one instance; 0 for no limit. Addresses count as for
     /// sockets.
-    pub guests_an_hour: u32,
+    pub accounts_an_hour: u32,
 }
 
 impl Default for Limits {
@@ -310,7 +310,7 @@ impl Default for Limits {
             login_failures_an_address: 20,
             messages_a_minute: 60,
             tokens_a_day: 3_000_000,
-            guests_an_hour: 10,
+            accounts_an_hour: 20,
         }
     }
 }

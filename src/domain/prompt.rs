@@ -11,6 +11,9 @@ use super::time::Timestamp;
 /// Longest prompt, in bytes of UTF-8.
 pub const PROMPT_MAX: usize = 32 * 1024;
 
+/// Versions of a person's own prompt that are kept; the server's own are kept for ever.
+pub const PERSONAL_KEPT: i64 = 20;
+
 /// One version of a prompt.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Prompt {

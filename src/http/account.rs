@@ -43,16 +43,24 @@ pub(super) fn client(kind: Option<ClientKind>) -> Client {
         (status = 403, description = "Registration is closed (`registration_closed`), or needs an invitation that holds (`invite_needed`)", body = Problem, content_type = "application/problem+json"),
         (status = 409, description = "The address has an account", body = Problem, content_type = "application/problem+json"),
         (status = 422, body = Problem, content_type = "application/problem+json"),
+        (status = 429, description = "Too many accounts from this address in an hour", body = Problem, content_type = "application/problem+json"),
     )
 )]
 pub(super) async fn register(
     State(surface): State<Surface>,
+    Address(from): Address,
     Body(request): Body<RegisterRequest>,
 ) -> Result<(StatusCode, Json<UserBody>), Failure> {
     let invite = request.invite.as_ref().map(|code| code.0.as_str());
     let user = surface
         .app
-        .register(&request.name, &request.email, &request.password.0, invite)
+        .register(
+            &request.name,
+            &request.email,
+            &request.password.0,
+            invite,
+            from,
+        )
         .await?;
     Ok((StatusCode::CREATED, Json(user.into())))
 }

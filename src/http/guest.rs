@@ -20,7 +20,7 @@ use axum::http::StatusCode;
         (status = 400, body = Problem, content_type = "application/problem+json"),
         (status = 403, description = "This server takes no guests", body = Problem, content_type = "application/problem+json"),
         (status = 422, body = Problem, content_type = "application/problem+json"),
-        (status = 429, description = "Too many guests from this address in an hour", body = Problem, content_type = "application/problem+json"),
+        (status = 429, description = "Too many accounts from this address in an hour", body = Problem, content_type = "application/problem+json"),
     )
 )]
 pub(super) async fn register_guest(

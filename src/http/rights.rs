@@ -5,7 +5,7 @@ use super::extract::{Caller, Params};
 use super::page::{self, Page};
 use super::problem::Failure;
 use crate::domain::AccessId;
-use crate::service::export::Export;
+use crate::service::export::Download;
 use crate::wire::rest::Problem;
 use crate::wire::rights::{AccessBody, ExportBody, ReceiptBody};
 use axum::Json;
@@ -22,19 +22,17 @@ use futures_util::stream;
     responses(
         (status = 200, body = ExportBody),
         (status = 401, body = Problem, content_type = "application/problem+json"),
-        (status = 503, description = "Others are exporting", body = Problem, content_type = "application/problem+json"),
+        (status = 503, description = "You are exporting already, or others are", body = Problem, content_type = "application/problem+json"),
     )
 )]
 pub(super) async fn export(
     State(surface): State<Surface>,
     caller: Caller,
 ) -> Result<Response, Failure> {
-    let export = surface.app.export(caller.user_id()).await?;
-    let pieces = stream::try_unfold(export, |mut export: Export| async move {
-        let piece = export.next().await.inspect_err(|error| {
-            tracing::warn!(code = %error.code(), causes = error.causes(), "an export broke off");
-        });
-        Ok::<_, crate::domain::Error>(piece?.map(|piece| (piece, export)))
+    let download = surface.app.download(caller.user_id()).await?;
+    let pieces = stream::try_unfold(download, |mut download: Download| async move {
+        let piece = download.next().await?;
+        Ok::<_, crate::domain::Error>(piece.map(|piece| (piece, download)))
     });
     let headers = [
         (CONTENT_TYPE, "application/json"),

@@ -17,13 +17,15 @@ use std::net::IpAddr;
 
 impl App {
     /// Makes an account for somebody who comes over the network, as `auth.registration` allows;
-    /// `registration_closed`, `invite_needed`, or `email_taken` when the address has one.
+    /// `registration_closed`, `invite_needed`, or `email_taken` when the address has one. `from` is the network address
+    /// that counts for `limits.accounts_an_hour`, where one can be told.
     pub async fn register(
         &self,
         name: &str,
         email: &str,
         password: &str,
         invite: Option<&str>,
+        from: Option<IpAddr>,
     ) -> Result<User> {
         let invite = match self.config.auth.registration {
             Registration::Open => None,
@@ -35,6 +37,10 @@ impl App {
                 ));
             }
         };
+        // What is refused for these does not count.
+        user::name(name)?;
+        Email::parse(email)?;
+        self.admit_newcomer(from)?;
         let (user, hash) = self.new_account(name, email, password).await?;
         match invite {
             None => self.store.add_user(user.clone(), hash).await?,
@@ -48,6 +54,14 @@ impl App {
         }
         tracing::info!(user_id = %user.user_id, "account made");
         Ok(user)
+    }
+
+    /// `too_many` when more accounts are made from an address than `limits.accounts_an_hour` allows.
+    pub(super) fn admit_newcomer(&self, from: Option<IpAddr>) -> Result<()> {
+        match from {
+            Some(from) => self.settings().newcomers.admit(from),
+            None => Ok(()),
+        }
     }
 
     /// Makes an account for the admin; `email_taken` when the address has one.

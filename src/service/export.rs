@@ -2,7 +2,8 @@
 //!
 //! Owns [`Export`], which reads a piece at a time while the one before is being sent, so that a long life of
 //! conversations takes no more memory than a short one. Called by the surfaces. Invariants: the digest is of the
-//! very bytes that were given out; two exports of the same stored things are the same bytes within `data`.
+//! very bytes that were given out; two exports of the same stored things are the same bytes within `data`; a person
+//! has one at a time, and one that nobody reads gives its place back.
 
 use super::App;
 use crate::auth::hex::hex;
@@ -13,14 +14,18 @@ use crate::wire::rest::{PromptBody, SessionBody, StepBody};
 use crate::wire::rights::{
     AccessBody, EXPORT_FORMAT, ExportCounts, ExportPrompt, ExportUsage, ExportUser,
 };
+use futures_util::{Stream, TryStreamExt as _, stream};
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
-use std::collections::VecDeque;
-use std::sync::Arc;
-use tokio::sync::OwnedSemaphorePermit;
+use std::collections::{HashSet, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use tokio::sync::mpsc;
 
 /// Exports at once: each reads and opens all that somebody said.
-pub(super) const AT_ONCE: usize = 2;
+const AT_ONCE: usize = 4;
+/// How long a piece may wait for whoever downloads it.
+const PATIENCE: Duration = Duration::from_secs(30);
 /// Sessions, steps and accesses that are read at once.
 const PAGE: u32 = 100;
 
@@ -32,7 +37,57 @@ pub struct Export {
     next: Next,
     counts: ExportCounts,
     digest: Sha256,
-    _place: OwnedSemaphorePermit,
+    _place: Place,
+}
+
+/// Who exports at the moment.
+#[derive(Debug, Default)]
+pub(super) struct Places(Arc<Mutex<HashSet<UserId>>>);
+
+/// One of them, until it is dropped.
+struct Place {
+    places: Arc<Mutex<HashSet<UserId>>>,
+    user_id: UserId,
+}
+
+fn locked(places: &Mutex<HashSet<UserId>>) -> MutexGuard<'_, HashSet<UserId>> {
+    places.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Places {
+    /// `overloaded` when this person exports, or others as many as may.
+    fn take(&self, user_id: UserId) -> Result<Place> {
+        let mut places = locked(&self.0);
+        let message = if places.contains(&user_id) {
+            "you are exporting already: wait until that has ended"
+        } else if places.len() >= AT_ONCE {
+            "others are exporting at the moment: try again in a while"
+        } else {
+            places.insert(user_id);
+            return Ok(Place {
+                places: Arc::clone(&self.0),
+                user_id,
+            });
+        };
+        Err(Error::new(ErrorCode::Overloaded, message).retry_after(10))
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        locked(&self.places).remove(&self.user_id);
+    }
+}
+
+/// What is downloaded, piece by piece.
+pub struct Download(mpsc::Receiver<Option<String>>);
+
+impl Download {
+    /// The next piece; `None` when it was the last, an error when it broke off.
+    pub async fn next(&mut self) -> Result<Option<String>> {
+        let broken = || Error::unavailable("the export broke off");
+        self.0.recv().await.ok_or_else(broken)
+    }
 }
 
 /// What comes next.
@@ -52,11 +107,7 @@ impl App {
     /// Begins an export; `overloaded` while others are under way.
     pub async fn export(self: &Arc<Self>, user_id: UserId) -> Result<Export> {
         let user = self.user(user_id).await?;
-        let place = Arc::clone(&self.exports).try_acquire_owned();
-        let place = place.map_err(|_| {
-            let message = "others are exporting at the moment: try again in a while";
-            Error::new(ErrorCode::Overloaded, message).retry_after(10)
-        })?;
+        let place = self.exports.take(user_id)?;
         tracing::info!(%user_id, "export begun");
         Ok(Export {
             app: Arc::clone(self),
@@ -67,6 +118,49 @@ impl App {
             digest: Sha256::new(),
             _place: place,
         })
+    }
+
+    /// An export for a download, which is read by a task of its own and ends when nobody takes a piece for half a
+    /// minute: whoever lets a download hang must not keep others from theirs.
+    pub async fn download(self: &Arc<Self>, user_id: UserId) -> Result<Download> {
+        let export = self.export(user_id).await?;
+        let read = stream::try_unfold(export, async |mut export| {
+            Ok(export.next().await?.map(|piece| (piece, export)))
+        });
+        let (pieces, download) = mpsc::channel(1);
+        let cutting = self.cutting.clone();
+        self.turns.spawn(async move {
+            let delivering = deliver(read, pieces, PATIENCE);
+            match cutting.run_until_cancelled(delivering).await {
+                Some(Ok(true)) => {}
+                Some(Ok(false)) | None => {
+                    tracing::info!(%user_id, "an export was not taken to its end");
+                }
+                Some(Err(error)) => {
+                    tracing::warn!(%user_id, code = %error.code(), causes = error.causes(), "an export broke off");
+                }
+            }
+        });
+        Ok(Download(download))
+    }
+}
+
+/// Hands over every piece and that there are no more; `false` when one was not taken in time.
+async fn deliver(
+    read: impl Stream<Item = Result<String>>,
+    pieces: mpsc::Sender<Option<String>>,
+    patience: Duration,
+) -> Result<bool> {
+    let mut read = std::pin::pin!(read);
+    loop {
+        let piece = read.try_next().await?;
+        let last = piece.is_none();
+        if pieces.send_timeout(piece, patience).await.is_err() {
+            return Ok(false);
+        }
+        if last {
+            return Ok(true);
+        }
     }
 }
 
@@ -208,4 +302,44 @@ impl Export {
 
 fn json(value: &impl Serialize) -> Result<String> {
     serde_json::to_string(value).map_err(Error::internal)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use uuid::Uuid;
+
+    #[test]
+    fn a_person_exports_once_at_a_time_and_not_too_many_do() {
+        let places = Places::default();
+        let person = |n: usize| UserId(Uuid::from_u128(n as u128));
+        let mut held: Vec<_> = (0..AT_ONCE)
+            .map(|n| places.take(person(n)).unwrap())
+            .collect();
+        for n in [0, AT_ONCE] {
+            let refused = places.take(person(n)).err().unwrap();
+            assert_eq!(refused.code(), ErrorCode::Overloaded);
+        }
+        held.remove(0);
+        let _again = places.take(person(0)).unwrap();
+        assert!(places.take(person(AT_ONCE)).is_err());
+    }
+
+    #[tokio::test]
+    async fn a_download_that_nobody_takes_ends_and_one_that_somebody_takes_says_whether_it_is_whole()
+     {
+        let endless = stream::repeat_with(|| Ok("x".to_owned()));
+        let (pieces, mut taken) = mpsc::channel(1);
+        assert!(!deliver(endless, pieces, Duration::ZERO).await.unwrap());
+        assert_eq!(taken.try_recv().unwrap().as_deref(), Some("x"));
+        assert!(Download(taken).next().await.is_err(), "it broke off");
+        let (pieces, taken) = mpsc::channel(1);
+        let two = stream::iter(["a", "b"].map(|piece| Ok(piece.to_owned())));
+        let delivering = tokio::spawn(deliver(two, pieces, PATIENCE));
+        let mut download = Download(taken);
+        for piece in [Some("a"), Some("b"), None] {
+            assert_eq!(download.next().await.unwrap().as_deref(), piece);
+        }
+        assert!(delivering.await.unwrap().unwrap());
+    }
 }

@@ -19,7 +19,7 @@ const TOKEN_MADE: &str =
 
 impl App {
     /// Makes a guest and logs it in; `forbidden` unless `auth.guests` is on. `from` is the address that counts
-    /// for `limits.guests_an_hour`, where one can be told.
+    /// for `limits.accounts_an_hour`, where one can be told.
     pub async fn register_guest(
         &self,
         name: Option<&str>,
@@ -33,9 +33,7 @@ impl App {
             ));
         }
         let name = user::name(name.unwrap_or(NAME))?;
-        if let Some(from) = from {
-            self.settings().guests.admit(from)?;
-        }
+        self.admit_newcomer(from)?;
         let user = self.add_guest(None, &name).await?;
         self.issue(&user, client).await
     }

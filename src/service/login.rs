@@ -379,6 +379,7 @@ impl App {
             tracing::debug!(rows = gone, "forgot what has had its time");
         }
         self.beat().await?;
+        self.finish_erasing().await?;
         self.forget_what_was_kept().await
     }
 }

@@ -105,7 +105,9 @@ pub struct App {
     tickets: pace::Pace<UserId>,
     folding: turn::folding::Folding,
     recitals: recitals::Recitals,
-    exports: Arc<Semaphore>,
+    exports: export::Places,
+    /// Whether an erasure was begun and could not be finished yet.
+    unfinished: AtomicBool,
     /// Whether something was deleted that may still be in files.
     unscrubbed: AtomicBool,
     scrubbing: tokio::sync::Mutex<()>,
@@ -137,7 +139,8 @@ impl App {
             tickets: pace::Pace::a_minute(ticket::A_MINUTE),
             folding: turn::folding::Folding::default(),
             recitals: recitals::Recitals::default(),
-            exports: Arc::new(Semaphore::new(export::AT_ONCE)),
+            exports: export::Places::default(),
+            unfinished: AtomicBool::new(false),
             // The process before may have been killed between the two.
             unscrubbed: AtomicBool::new(true),
             scrubbing: tokio::sync::Mutex::default(),

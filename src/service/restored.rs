@@ -7,6 +7,7 @@
 use super::App;
 use crate::auth::witness::Witness;
 use crate::domain::{Error, Result, Timestamp, UserId};
+use std::sync::atomic::Ordering;
 
 impl App {
     /// Looks whether the database is older than what this machine has seen of it, and if so begins anew: whether
@@ -30,18 +31,31 @@ impl App {
         Ok(old)
     }
 
-    /// Erases who was erased before and is there again, as they were then; how many.
+    /// Erases who was erased before, or was to be, and is there, as they were then; how many.
     async fn erase_again(&self) -> Result<u64> {
         let mut again: u64 = 0;
         for (user_id, at) in self.remember(Witness::erased).await? {
             let back = self.store.user(user_id).await?;
             if back.is_some_and(|user| user.created_at <= at) {
-                self.store.delete_user(user_id, self.clock.now()).await?;
+                self.delete(user_id).await?;
                 self.vault.forget(Some(user_id));
+                self.stop_turns_of(user_id);
                 again += 1;
             }
         }
         Ok(again)
+    }
+
+    /// Finishes erasures that were begun here and failed.
+    pub(super) async fn finish_erasing(&self) -> Result<()> {
+        if !self.unfinished.swap(false, Ordering::Relaxed) {
+            return Ok(());
+        }
+        let erased = self.erase_again().await.inspect_err(|_| {
+            self.unfinished.store(true, Ordering::Relaxed);
+        });
+        tracing::info!(accounts = erased?, "finished erasing");
+        Ok(())
     }
 
     /// Records, in the database and beside it, that the database is in use now.

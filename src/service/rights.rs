@@ -5,22 +5,39 @@
 //! gone and its tokens are void.
 
 use super::App;
-use crate::domain::rights::{self, Access};
+use crate::domain::rights::{self, Access, Erased};
 use crate::domain::{AccessId, Error, Result, SessionId, Timestamp, UserId};
 use crate::store::Deleted;
 use crate::wire::rights::ReceiptBody;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+/// Steps that are deleted at once.
+const STEPS: u32 = 1000;
+
 impl App {
-    /// Erases an account with everything that is its person's; the receipt.
-    pub async fn erase(&self, user_id: UserId) -> Result<ReceiptBody> {
+    /// Erases an account with everything that is its person's; the receipt. What was begun is finished, also when
+    /// nobody waits for it any more, when a step of it fails, or when the process dies: by the sweep, or the next start.
+    pub async fn erase(self: &Arc<Self>, user_id: UserId) -> Result<ReceiptBody> {
+        let app = Arc::clone(self);
+        let erasing = self
+            .turns
+            .spawn(async move { app.erase_to_the_end(user_id).await });
+        erasing.await.map_err(Error::internal)?
+    }
+
+    async fn erase_to_the_end(&self, user_id: UserId) -> Result<ReceiptBody> {
         let now = self.clock.now();
-        let deleted = self.store.delete_user(user_id, now).await?;
-        let deleted = deleted.ok_or_else(|| Error::not_found("user"))?;
-        self.unscrubbed.store(true, Ordering::Relaxed);
+        if self.store.user(user_id).await?.is_none() {
+            return Err(Error::not_found("user"));
+        }
+        self.remember_erased(user_id, now).await;
+        let deleted = self.delete(user_id).await.inspect_err(|_| {
+            self.unfinished.store(true, Ordering::Relaxed);
+        });
+        let deleted = deleted?.ok_or_else(|| Error::not_found("user"))?;
         self.voided(user_id);
         self.stop_turns_of(user_id);
-        self.remember_erased(user_id, now).await;
         tracing::info!(%user_id, "account erased");
         let erased = match deleted {
             Deleted::With(erased) => Some(erased.into()),
@@ -34,6 +51,28 @@ impl App {
             key_destroyed: true,
             overwritten: self.store.has_files().then_some(overwritten),
         })
+    }
+
+    /// Deletes an account, what was said a part at a time before the rest: no one transaction may take longer than an
+    /// answer may. `None` when there is none.
+    pub(super) async fn delete(&self, user_id: UserId) -> Result<Option<Deleted>> {
+        self.unscrubbed.store(true, Ordering::Relaxed);
+        let mut before = 0;
+        loop {
+            let steps = self.store.delete_steps(user_id, STEPS).await?;
+            before += i64::try_from(steps).unwrap_or(i64::MAX);
+            if steps < u64::from(STEPS) {
+                break;
+            }
+        }
+        let deleted = self.store.delete_user(user_id, self.clock.now()).await?;
+        Ok(deleted.map(|deleted| match deleted {
+            Deleted::With(erased) => Deleted::With(Erased {
+                steps: erased.steps + before,
+                ..erased
+            }),
+            Deleted::Unknown => Deleted::Unknown,
+        }))
     }
 
     /// Somebody who is erased is not answered any more.

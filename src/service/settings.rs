@@ -34,8 +34,8 @@ pub struct Settings {
     pub limits: Limits,
     /// How fast each person may speak.
     pub(super) pace: Arc<Pace<UserId>>,
-    /// How fast guests may come from each address.
-    pub(super) guests: Arc<Pace<IpAddr>>,
+    /// How fast accounts may be made from each address.
+    pub(super) newcomers: Arc<Pace<IpAddr>>,
 }
 
 /// The settings that hold now.
@@ -45,7 +45,7 @@ pub(super) struct Current(RwLock<Arc<Settings>>);
 pub(super) fn split(config: Config) -> (Fixed, Current) {
     let settings = Settings {
         pace: Arc::new(Pace::a_minute(config.limits.messages_a_minute)),
-        guests: Arc::new(Pace::an_hour(config.limits.guests_an_hour)),
+        newcomers: Arc::new(Pace::an_hour(config.limits.accounts_an_hour)),
         prompts: config.prompts,
         safety: config.safety,
         retention: config.retention,
@@ -81,10 +81,10 @@ impl App {
         } else {
             Arc::new(Pace::a_minute(messages))
         };
-        let guests = if config.limits.guests_an_hour == before.limits.guests_an_hour {
-            Arc::clone(&before.guests)
+        let newcomers = if config.limits.accounts_an_hour == before.limits.accounts_an_hour {
+            Arc::clone(&before.newcomers)
         } else {
-            Arc::new(Pace::an_hour(config.limits.guests_an_hour))
+            Arc::new(Pace::an_hour(config.limits.accounts_an_hour))
         };
         let settings = Arc::new(Settings {
             prompts: config.prompts.clone(),
@@ -92,7 +92,7 @@ impl App {
             retention: config.retention.clone(),
             limits: config.limits.clone(),
             pace,
-            guests,
+            newcomers,
         });
         *self
             .settings

@@ -277,7 +277,8 @@ pub trait Store: Accounts + Rights {
     /// What the person has used of a day.
     fn usage(&self, user_id: UserId, day: Day) -> BoxFuture<'_, Result<Usage>>;
 
-    /// Saves a new version of a prompt; the version.
+    /// Saves a new version of a prompt; the version. Of a person's own the newest
+    /// [`PERSONAL_KEPT`](crate::domain::prompt::PERSONAL_KEPT) are kept.
     fn add_prompt(
         &self,
         name: PromptName,

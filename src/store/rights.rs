@@ -28,6 +28,9 @@ pub trait Rights: Send + Sync + 'static {
     /// What the person has used of each day that is remembered, by ascending day.
     fn usage_days(&self, user_id: UserId) -> BoxFuture<'_, Result<Vec<Usage>>>;
 
+    /// Deletes steps of a person, at most `most`; how many. For who has too many to delete with the account.
+    fn delete_steps(&self, user_id: UserId, most: u32) -> BoxFuture<'_, Result<u64>>;
+
     /// Deletes an account with everything that is its person's, the key to their words included, and
     /// makes its tokens void; `None` when there is none.
     fn delete_user(&self, user_id: UserId, at: Timestamp)
@@ -49,7 +52,8 @@ pub trait Rights: Send + Sync + 'static {
     /// Deletes notes of accesses before `before`, at most `most`; how many.
     fn forget_accesses(&self, before: Timestamp, most: u32) -> BoxFuture<'_, Result<u64>>;
 
-    /// Records that the database is in use at `at`, unless a later time is recorded; the one that then is.
+    /// Records that the database is in use at `at`, or, where that is not later than what is recorded, a
+    /// microsecond after that; what then is recorded. So a database always moves on, whatever the clock does.
     fn beat(&self, at: Timestamp) -> BoxFuture<'_, Result<Timestamp>>;
 
     /// Ends all logins of everybody and forgets all tickets, codes and invitations; how many accounts there

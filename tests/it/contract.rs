@@ -196,7 +196,8 @@ macro_rules! every_case {
                 a_session_has_an_owner,
                 what_was_used_is_listed_by_day,
                 an_account_goes_whole_and_how_much_it_was_is_told,
-                a_beat_is_the_latest_of_all,
+                a_beat_is_later_than_all_before,
+                steps_of_a_person_go_a_part_at_a_time,
                 everybody_begins_anew,
                 words_are_forgotten_by_when_the_last_one_was_said,
                 sessions_are_forgotten_by_when_the_last_word_was_said;
@@ -204,7 +205,8 @@ macro_rules! every_case {
                 versions_count_up_and_the_newest_counts,
                 racers_get_versions_of_their_own,
                 a_persons_prompt_is_theirs_and_can_be_forgotten,
-                a_personal_prompt_needs_its_person;
+                a_personal_prompt_needs_its_person,
+                the_newest_versions_of_a_personal_prompt_are_kept;
         }
     };
 }

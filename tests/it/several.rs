@@ -194,10 +194,10 @@ async fn fault_12_postgresql_may_die_and_come_back_under_load() {
 
 /// Killed again and again in the middle of answers: ten times, or `DEEPME_TEST_KILLS`. Some people
 /// begin to talk before each kill, unless many do already, for those may have to wait for the turn
-/// that the kill before has left.
+/// that the kill before has left; and whenever those have nothing more to say.
 async fn killed_ten_times(url: &str) {
     const MORE: usize = 5;
-    const MANY: usize = 60;
+    const MANY: usize = 200;
     let kills = std::env::var("DEEPME_TEST_KILLS").map_or(10, |n| n.parse().unwrap());
     let (machine, env) = machine(url, 10, Duration::from_millis(40)).await;
     let mut server = machine.serve(&[], &borrowed(&env));
@@ -205,26 +205,32 @@ async fn killed_ten_times(url: &str) {
     let balanced = balancer(Arc::clone(&servers)).await;
     let people = people(server.address, balanced, MORE, "talks").await;
     let progress = Arc::new(Progress::default());
-    let mut talking = Vec::new();
-    for kill in 0..kills {
-        let still = talking
-            .iter()
-            .filter(|talk: &&JoinHandle<_>| !talk.is_finished());
-        let more = if still.count() < MANY {
-            &people[..]
-        } else {
-            &[]
-        };
-        for person in more {
+    let mut talking: Vec<JoinHandle<_>> = Vec::new();
+    let more = |talking: &mut Vec<JoinHandle<_>>| {
+        let group = talking.len() / MORE;
+        for person in &people {
             let (client, progress) = (person.clone(), Arc::clone(&progress));
             talking.push(tokio::spawn(async move {
-                let name = format!("talk{kill}");
+                let name = format!("talk{group}");
                 let talked = talk(client.clone(), &name, 4, progress).await;
                 (client, talked)
             }));
         }
+    };
+    for _ in 0..kills {
+        let still = |talking: &[JoinHandle<_>]| talking.iter().filter(|t| !t.is_finished()).count();
+        if still(&talking) < MANY {
+            more(&mut talking);
+        }
+        let begun = Instant::now();
         let spoken = progress.speaking.load(Ordering::Relaxed);
-        reached(&progress.speaking, spoken + 3).await;
+        while progress.speaking.load(Ordering::Relaxed) < spoken + 3 {
+            if still(&talking) < MORE {
+                more(&mut talking);
+            }
+            assert!(begun.elapsed() < Duration::from_mins(3), "nobody speaks");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
         server.kill();
         server = machine.serve(&[], &borrowed(&env));
         *servers.lock().unwrap() = vec![server.address];

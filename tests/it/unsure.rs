@@ -100,7 +100,7 @@ pub struct Unsure {
     pub inner: Arc<dyn Store>,
     /// A begin answers when it finds a permit here.
     pub slow: Arc<Semaphore>,
-    /// Whether the next begin is one whose outcome nobody learns.
+    /// Whether the next begin, or deletion of an account, is one whose outcome nobody learns.
     pub unknown: AtomicBool,
 }
 

@@ -41,7 +41,7 @@ impl App {
             }
             let settings = self.settings();
             settings.pace.forget_the_silent();
-            settings.guests.forget_the_silent();
+            settings.newcomers.forget_the_silent();
             self.tickets.forget_the_silent();
             let mut swept = self.sweep_once(reachable).await;
             if swept.is_ok() && tidied.is_none_or(|at| at.elapsed() >= TIDY) {

@@ -35,13 +35,13 @@ pub(super) async fn replace(
     Ok(unknown && c.query_opt(&statement, &[&name, &new]).await?.is_some())
 }
 
-/// Records a number under `name` unless a larger one is; the one that then is.
+/// Records a number under `name`, or the next larger one than what is recorded; the one that then is.
 pub(super) async fn later(c: &Object, name: &'static str, number: i64) -> Done<i64> {
     let statement = c
         .prepare_cached(
             "INSERT INTO meta (name, value) VALUES ($1, $2::bigint::text)
              ON CONFLICT (name) DO UPDATE
-             SET value = greatest(meta.value::bigint, $2::bigint)::text
+             SET value = greatest(meta.value::bigint + 1, $2::bigint)::text
              RETURNING value::bigint",
         )
         .await?;

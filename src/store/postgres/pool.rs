@@ -78,6 +78,25 @@ pub(super) fn raced(error: tokio_postgres::Error) -> Trouble {
 /// What a statement comes to.
 pub(super) type Done<T> = Result<T, Trouble>;
 
+/// Several statements, all or nothing. What is cut off by the deadline goes with its connection.
+pub(super) async fn transaction<T>(
+    connection: &Object,
+    work: impl Future<Output = Done<T>>,
+) -> Done<T> {
+    connection.batch_execute("BEGIN").await?;
+    match work.await {
+        Ok(value) => {
+            connection.batch_execute("COMMIT").await?;
+            Ok(value)
+        }
+        Err(trouble) => {
+            // Where even that fails the connection is closed, and not used again.
+            let _ = connection.batch_execute("ROLLBACK").await;
+            Err(trouble)
+        }
+    }
+}
+
 impl Connections {
     pub(super) fn new(connector: &Connector, database: &config::Database) -> Result<Self> {
         let recycling_method = RecyclingMethod::Fast;

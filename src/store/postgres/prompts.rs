@@ -3,7 +3,7 @@
 use super::pool::{Done, raced};
 use super::{corrupt, time};
 use crate::domain::Timestamp;
-use crate::domain::prompt::{Prompt, PromptName};
+use crate::domain::prompt::{PERSONAL_KEPT, Prompt, PromptName};
 use crate::store::storable;
 use deadpool_postgres::Object;
 use tokio_postgres::Row;
@@ -27,9 +27,15 @@ pub(super) async fn add(c: &Object, name: PromptName, body: &str, at: Timestamp)
         PromptName::System(_) => None,
     };
     let sql = format!(
-        "INSERT INTO prompts (name, version, user_id, body, created_at)
-         VALUES ($1, (SELECT coalesce(max(version), 0) + 1 FROM prompts WHERE name = $1), $2, $3, $4)
-         RETURNING {COLUMNS}"
+        "WITH added AS (
+             INSERT INTO prompts (name, version, user_id, body, created_at)
+             VALUES ($1, (SELECT coalesce(max(version), 0) + 1 FROM prompts WHERE name = $1), $2, $3, $4)
+             RETURNING {COLUMNS}
+         ), gone AS (
+             DELETE FROM prompts WHERE name = $1 AND $2::uuid IS NOT NULL
+                                   AND version <= (SELECT version FROM added) - {PERSONAL_KEPT}
+         )
+         SELECT {COLUMNS} FROM added"
     );
     let statement = c.prepare_cached(&sql).await?;
     // Two at once take the same number; the second one is told so and takes the next.

@@ -1,7 +1,7 @@
 //! The part of the store that is about a person's rights, on a server.
 
 use super::logins::revoke;
-use super::pool::{Again, Done};
+use super::pool::{Again, Done, transaction};
 use super::{PostgresStore, meta, run, time, usage};
 use crate::domain::rights::{Access, Erased};
 use crate::domain::usage::Usage;
@@ -42,6 +42,11 @@ impl Rights for PostgresStore {
 
     fn usage_days(&self, user_id: UserId) -> BoxFuture<'_, Result<Vec<Usage>>> {
         run!(self, Again::Always, |c| usage::days(&c, user_id))
+    }
+
+    fn delete_steps(&self, user_id: UserId, most: u32) -> BoxFuture<'_, Result<u64>> {
+        // What an attempt without an answer deleted is not counted.
+        run!(self, Again::Always, |c| delete_steps(&c, user_id, most))
     }
 
     fn delete_user(
@@ -154,6 +159,18 @@ async fn owner(c: &Object, session_id: SessionId) -> Done<Option<UserId>> {
     row.map(|row| Ok(UserId(row.try_get(0)?))).transpose()
 }
 
+async fn delete_steps(c: &Object, user_id: UserId, most: u32) -> Done<u64> {
+    let statement = c
+        .prepare_cached(
+            "DELETE FROM steps WHERE step_id IN (
+                 SELECT step_id FROM sessions JOIN steps USING (session_id)
+                 WHERE user_id = $1 LIMIT $2)",
+        )
+        .await?;
+    let values: [&(dyn ToSql + Sync); 2] = [&user_id.0, &i64::from(most)];
+    Ok(c.execute(&statement, &values).await?)
+}
+
 /// `unknown`: an earlier attempt may have deleted it.
 async fn delete_user(
     c: &Object,
@@ -182,41 +199,63 @@ async fn delete_user(
     })))
 }
 
-async fn forget_words(c: &Object, before: Timestamp, at: Timestamp, most: u32) -> Done<u64> {
-    // What is said at this very moment is not among what the statement sees, and stays.
+/// The sessions, out of those that `which` says, in which nothing has been said since `before`, and nothing can be
+/// until the transaction ends; at most `most`, the oldest first.
+async fn hold_silent(c: &Object, which: &str, before: Timestamp, most: u32) -> Done<Vec<Uuid>> {
     let sql = format!(
-        "WITH silent AS (
-             SELECT session_id FROM sessions WHERE forgotten_at IS NULL AND {SILENT}
-             ORDER BY started_at LIMIT $3 FOR UPDATE SKIP LOCKED
-         ), last AS (
-             SELECT session_id, max(steps.created_at) AS at
-             FROM silent LEFT JOIN steps USING (session_id) GROUP BY session_id
-         ), closed AS (
-             UPDATE sessions SET summary = NULL, forgotten_at = $2,
-                                 ended_at = coalesce(ended_at, last.at, started_at)
-             FROM last WHERE sessions.session_id = last.session_id
-             RETURNING sessions.session_id
-         ), gone AS (
-             DELETE FROM steps USING silent WHERE steps.session_id = silent.session_id
-         )
-         SELECT count(*) FROM closed"
-    );
-    let statement = c.prepare_cached(&sql).await?;
-    let values: [&(dyn ToSql + Sync); 3] = [&before.as_micros(), &at.as_micros(), &i64::from(most)];
-    let forgotten: i64 = c.query_one(&statement, &values).await?.try_get(0)?;
-    Ok(forgotten.unsigned_abs())
-}
-
-async fn forget_sessions(c: &Object, before: Timestamp, most: u32) -> Done<u64> {
-    let sql = format!(
-        "DELETE FROM sessions WHERE session_id IN (
-             SELECT session_id FROM sessions
-             WHERE {SILENT} AND coalesce(ended_at, started_at) < $1
-             ORDER BY started_at LIMIT $2 FOR UPDATE SKIP LOCKED)"
+        "SELECT session_id FROM sessions WHERE {which} AND {SILENT}
+         ORDER BY started_at LIMIT $2 FOR UPDATE SKIP LOCKED"
     );
     let statement = c.prepare_cached(&sql).await?;
     let values: [&(dyn ToSql + Sync); 2] = [&before.as_micros(), &i64::from(most)];
-    Ok(c.execute(&statement, &values).await?)
+    let held = c.query(&statement, &values).await?;
+    let held: Vec<Uuid> = held
+        .iter()
+        .map(|row| row.try_get(0))
+        .collect::<Result<_, _>>()?;
+    // What was said between the look and the lock.
+    let sql = format!("SELECT session_id FROM sessions WHERE session_id = ANY($2) AND {SILENT}");
+    let statement = c.prepare_cached(&sql).await?;
+    let silent = c.query(&statement, &[&before.as_micros(), &held]).await?;
+    Ok(silent
+        .iter()
+        .map(|row| row.try_get(0))
+        .collect::<Result<_, _>>()?)
+}
+
+async fn forget_words(c: &Object, before: Timestamp, at: Timestamp, most: u32) -> Done<u64> {
+    transaction(c, async {
+        let silent = hold_silent(c, "forgotten_at IS NULL", before, most).await?;
+        let statement = c
+            .prepare_cached(
+                "WITH last AS (
+                     SELECT session_id, max(steps.created_at) AS at
+                     FROM sessions LEFT JOIN steps USING (session_id)
+                     WHERE session_id = ANY($1) GROUP BY session_id
+                 ), closed AS (
+                     UPDATE sessions SET summary = NULL, forgotten_at = $2,
+                                         ended_at = coalesce(ended_at, last.at, started_at)
+                     FROM last WHERE sessions.session_id = last.session_id
+                 )
+                 DELETE FROM steps WHERE session_id = ANY($1)",
+            )
+            .await?;
+        c.execute(&statement, &[&silent, &at.as_micros()]).await?;
+        Ok(silent.len() as u64)
+    })
+    .await
+}
+
+async fn forget_sessions(c: &Object, before: Timestamp, most: u32) -> Done<u64> {
+    transaction(c, async {
+        let which = "coalesce(ended_at, started_at) < $1";
+        let silent = hold_silent(c, which, before, most).await?;
+        let statement = c
+            .prepare_cached("DELETE FROM sessions WHERE session_id = ANY($1)")
+            .await?;
+        Ok(c.execute(&statement, &[&silent]).await?)
+    })
+    .await
 }
 
 async fn beat(c: &Object, at: Timestamp) -> Done<Timestamp> {

@@ -94,7 +94,8 @@ async fn used_up(c: &Object, begin: &BeginStep) -> Done<bool> {
     Ok(used.left_of(quota) == 0)
 }
 
-/// Adds the words to a session that is there; their place.
+/// Adds the words to a session that is there; their place. Who ends or forgets the session at the same moment comes
+/// before, and then the words are not added, or after, and then they are seen.
 async fn go_on(c: &Object, begin: &BeginStep) -> Done<Option<i64>> {
     let sql = format!(
         "INSERT INTO steps ({NEW})
@@ -102,7 +103,7 @@ async fn go_on(c: &Object, begin: &BeginStep) -> Done<Option<i64>> {
                 (SELECT coalesce(max(step_order), 0) + 1 FROM steps WHERE session_id = $2),
                 $4, $5, 'pending', $6, $7, $8
          FROM sessions s
-         WHERE s.session_id = $2 AND s.user_id = $3 AND s.ended_at IS NULL AND {HAS_LEFT}
+         WHERE s.session_id = $2 AND s.user_id = $3 AND s.ended_at IS NULL AND {HAS_LEFT} FOR SHARE
          ON CONFLICT DO NOTHING RETURNING step_order"
     );
     insert(c, &sql, begin).await

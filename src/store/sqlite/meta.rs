@@ -22,12 +22,12 @@ pub(super) fn replace(c: &Connection, name: &'static str, old: &str, new: &str) 
         .map_err(failed)
 }
 
-/// Records a number under `name` unless a larger one is; the one that then is.
+/// Records a number under `name`, or the next larger one than what is recorded; the one that then is.
 pub(super) fn later(c: &Connection, name: &'static str, number: i64) -> Result<i64> {
     c.prepare_cached(
         "INSERT INTO meta (name, value) VALUES (?1, CAST(?2 AS TEXT))
          ON CONFLICT (name) DO UPDATE
-         SET value = CAST(max(CAST(meta.value AS INTEGER), ?2) AS TEXT)
+         SET value = CAST(max(CAST(meta.value AS INTEGER) + 1, ?2) AS TEXT)
          RETURNING CAST(value AS INTEGER)",
     )
     .and_then(|mut s| s.query_row(rusqlite::params![name, number], |row| row.get(0)))

@@ -1,7 +1,7 @@
 //! Statements about prompts.
 
 use super::{corrupt, failed, time};
-use crate::domain::prompt::{Prompt, PromptName};
+use crate::domain::prompt::{PERSONAL_KEPT, Prompt, PromptName};
 use crate::domain::{Result, Timestamp};
 use crate::store::storable;
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
@@ -22,13 +22,20 @@ pub(super) fn add(c: &Connection, name: PromptName, body: String, at: Timestamp)
         PromptName::Personal(user_id) => Some(user_id.0.into_bytes()),
         PromptName::System(_) => None,
     };
-    c.prepare_cached(
-        "INSERT INTO prompts (name, version, user_id, body, created_at)
-         VALUES (?1, (SELECT coalesce(max(version), 0) + 1 FROM prompts WHERE name = ?1), ?2, ?3, ?4)
-         RETURNING name, version, body, created_at",
-    )
-    .and_then(|mut s| s.query_row(params![name.key(), owner, body, at.as_micros()], prompt))
-    .map_err(failed)
+    let added = c
+        .prepare_cached(
+            "INSERT INTO prompts (name, version, user_id, body, created_at)
+             VALUES (?1, (SELECT coalesce(max(version), 0) + 1 FROM prompts WHERE name = ?1), ?2, ?3, ?4)
+             RETURNING name, version, body, created_at",
+        )
+        .and_then(|mut s| s.query_row(params![name.key(), owner, body, at.as_micros()], prompt))
+        .map_err(failed)?;
+    if owner.is_some() {
+        c.prepare_cached("DELETE FROM prompts WHERE name = ?1 AND version <= ?2")
+            .and_then(|mut s| s.execute(params![name.key(), added.version - PERSONAL_KEPT]))
+            .map_err(failed)?;
+    }
+    Ok(added)
 }
 
 pub(super) fn get(

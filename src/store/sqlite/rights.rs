@@ -40,6 +40,19 @@ impl Rights for SqliteStore {
         Box::pin(self.workers.read(move |c| usage::days(c, user_id)))
     }
 
+    fn delete_steps(&self, user_id: UserId, most: u32) -> BoxFuture<'_, Result<u64>> {
+        Box::pin(self.workers.write(move |c| {
+            c.prepare_cached(
+                "DELETE FROM steps WHERE step_id IN (
+                     SELECT step_id FROM sessions JOIN steps USING (session_id)
+                     WHERE user_id = ?1 LIMIT ?2)",
+            )
+            .and_then(|mut s| s.execute(params![user_id.0.as_bytes(), most]))
+            .map(|rows| rows as u64)
+            .map_err(failed)
+        }))
+    }
+
     fn delete_user(
         &self,
         user_id: UserId,

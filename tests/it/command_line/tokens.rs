@@ -131,7 +131,7 @@ async fn a_token_needs_an_account() {
 #[test]
 fn switches_that_weaken_the_doors_are_warned_of() {
     const URLS: &str = "auth.query_token is on";
-    const GUESTS: &str = "limits.guests_an_hour counts nobody";
+    const GUESTS: &str = "limits.accounts_an_hour counts nobody";
     let machine = Machine::new();
     let proxy = ("DEEPME_SERVER__TRUSTED_PROXIES", "127.0.0.1");
     let guests = ("DEEPME_AUTH__GUESTS", "true");

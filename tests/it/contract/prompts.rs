@@ -2,7 +2,7 @@
 
 use super::{Backend, at, person};
 use deepme::domain::UserId;
-use deepme::domain::prompt::{Language, PromptName};
+use deepme::domain::prompt::{Language, PERSONAL_KEPT, PromptName};
 use futures_util::future::join_all;
 use uuid::Uuid;
 
@@ -76,6 +76,24 @@ pub async fn a_persons_prompt_is_theirs_and_can_be_forgotten(backend: &dyn Backe
     assert_eq!(store.prompt(mine, Some(1)).await.unwrap(), None);
     assert_eq!(store.prompt_history(mine).await.unwrap(), []);
     assert_eq!(store.prompts().await.unwrap(), [your]);
+}
+
+pub async fn the_newest_versions_of_a_personal_prompt_are_kept(backend: &dyn Backend) {
+    let store = backend.open().await;
+    let mine = PromptName::Personal(person(&*store, 1).await);
+    for n in 1..=PERSONAL_KEPT + 3 {
+        for name in [mine, KO] {
+            let added = store.add_prompt(name, n.to_string(), at(0)).await.unwrap();
+            assert_eq!((added.version, added.body), (n, n.to_string()));
+        }
+    }
+    let versions = async |name| {
+        let history = store.prompt_history(name).await.unwrap();
+        history.iter().map(|p| p.version).collect::<Vec<_>>()
+    };
+    let newest_first = |oldest| (oldest..=PERSONAL_KEPT + 3).rev().collect::<Vec<_>>();
+    assert_eq!(versions(mine).await, newest_first(4));
+    assert_eq!(versions(KO).await, newest_first(1), "the server's own stay");
 }
 
 pub async fn a_personal_prompt_needs_its_person(backend: &dyn Backend) {

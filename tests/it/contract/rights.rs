@@ -111,6 +111,26 @@ pub async fn what_was_used_is_listed_by_day(backend: &dyn Backend) {
     );
 }
 
+pub async fn steps_of_a_person_go_a_part_at_a_time(backend: &dyn Backend) {
+    let store = backend.open().await;
+    let (me, mine) = talk(&*store, 1).await;
+    let (you, yours) = talk(&*store, 2).await;
+    let other = session_of(me, 3);
+    store.add_session(other.clone()).await.unwrap();
+    let other = other.session_id;
+    for session_id in [mine, mine, other] {
+        turn(&*store, me, session_id, "말", "답").await;
+    }
+    turn(&*store, you, yours, "네 말", "답").await;
+    assert_eq!(store.delete_steps(me, 2).await.unwrap(), 2);
+    let left = said(&*store, me, mine).await + said(&*store, me, other).await;
+    assert_eq!(left, 1);
+    assert_eq!(store.delete_steps(me, 2).await.unwrap(), 1);
+    assert_eq!(store.delete_steps(me, 2).await.unwrap(), 0);
+    assert_eq!(said(&*store, you, yours).await, 1);
+    assert!(store.user(me).await.unwrap().is_some());
+}
+
 pub async fn an_account_goes_whole_and_how_much_it_was_is_told(backend: &dyn Backend) {
     let store = backend.open().await;
     let (me, mine) = talk(&*store, 1).await;
@@ -254,14 +274,16 @@ pub async fn sessions_are_forgotten_by_when_the_last_word_was_said(backend: &dyn
     assert_eq!(user(1).user_id, me);
 }
 
-pub async fn a_beat_is_the_latest_of_all(backend: &dyn Backend) {
+pub async fn a_beat_is_later_than_all_before(backend: &dyn Backend) {
     let store = backend.open().await;
     let long_ago = Timestamp::from_micros(0);
     assert_eq!(store.beat(long_ago).await.unwrap(), long_ago);
-    for (beat, latest) in [(5, 5), (3, 5), (7, 7), (7, 7)] {
-        assert_eq!(store.beat(at(beat)).await.unwrap(), at(latest));
+    let after = |seconds, micros| Timestamp::from_micros(at(seconds).as_micros() + micros);
+    for (beat, recorded) in [(5, at(5)), (3, after(5, 1)), (7, at(7)), (7, after(7, 1))] {
+        assert_eq!(store.beat(at(beat)).await.unwrap(), recorded);
     }
-    assert_eq!(backend.open().await.beat(long_ago).await.unwrap(), at(7));
+    let again = backend.open().await.beat(long_ago).await.unwrap();
+    assert_eq!(again, after(7, 2));
 }
 
 pub async fn everybody_begins_anew(backend: &dyn Backend) {

@@ -125,7 +125,7 @@ async fn nobody_registers_or_logs_in_as_a_guest() {
 async fn guests_of_an_address_are_counted() {
     let server = Server::with(|config| {
         config.auth.guests = true;
-        config.limits.guests_an_hour = 2;
+        config.limits.accounts_an_hour = 2;
         config.server.trusted_proxies = vec!["127.0.0.1".parse().unwrap()];
     })
     .await;
@@ -143,14 +143,29 @@ async fn guests_of_an_address_are_counted() {
     assert_eq!(refused.problem().code, "too_many");
     let wait: u32 = refused.header("retry-after").unwrap().parse().unwrap();
     assert!((1..=1801).contains(&wait), "{wait}");
+    // An account with an address counts like one without.
+    let register = async |email: &str| {
+        let body = json!({"name": "지우", "email": email, "password": PASSWORD});
+        let ask = Ask::new("POST", "/register").json(body.to_string());
+        ask.header("x-forwarded-for", "203.0.113.2")
+            .send(&server)
+            .await
+    };
+    assert_eq!(register("not an address").await.status, 422);
+    assert_eq!(register("jiwoo@example.com").await.status, 201);
     assert_eq!(from("203.0.113.2").await.status, 201);
+    let refused = register("minsu@example.com").await;
+    assert_eq!(
+        (refused.status, refused.problem().code.as_str()),
+        (429, "too_many")
+    );
     // A home has a whole /64.
     assert_eq!(from("2001:db8:1:2::1").await.status, 201);
     assert_eq!(from("2001:db8:1:2:3::1").await.status, 201);
     assert_eq!(from("2001:db8:1:2:4::1").await.status, 429);
     // A new limit holds at once.
     let mut config = deepme::config::Config::default();
-    config.limits.guests_an_hour = 0;
+    config.limits.accounts_an_hour = 0;
     server.app.adopt(&config);
     assert_eq!(from("203.0.113.1").await.status, 201);
 }

@@ -4,6 +4,8 @@ use super::{SOON, closes, nobody_any_more, pair};
 use crate::raw::Ask;
 use crate::sealing::{bytes_under, holds};
 use crate::support::{PASSWORD, Person, Server, held, on_postgres};
+use crate::unsure::Unsure;
+use deepme::config::Config;
 use deepme::llm::scripted::{Gate, answer};
 use deepme::store::Store as _;
 use deepme::store::sqlite::SqliteStore;
@@ -11,7 +13,33 @@ use deepme::wire::rest::{CreateSessionRequest, GenerateRequest};
 use deepme::wire::rights::{EXPORT_FORMAT, ErasedBody};
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
+use tokio::sync::Semaphore;
+
+/// Whoever asked for it and heard that it failed must not have to ask again.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn security_22_an_erasure_that_was_begun_is_finished() {
+    let dir = Arc::new(tempfile::tempdir().unwrap());
+    let server = Server::over(dir, Config::default(), None, |inner| {
+        Arc::new(Unsure {
+            inner,
+            slow: Arc::new(Semaphore::new(1)),
+            unknown: AtomicBool::new(true),
+        })
+    })
+    .await;
+    let jiwoo = server.person("jiwoo").await;
+    let failed = jiwoo.client.erase().await.unwrap_err();
+    assert_eq!(failed.status(), Some(503));
+    let store = server.beside().await;
+    assert!(store.user(jiwoo.user_id).await.unwrap().is_some());
+    server.app.tidy().await.unwrap();
+    assert_eq!(store.user(jiwoo.user_id).await.unwrap(), None);
+    assert_eq!(store.data_key(jiwoo.user_id).await.unwrap(), None);
+    nobody_any_more(&jiwoo).await;
+}
 
 /// Says this in a session of its own, or in that one; the session.
 async fn said(
@@ -239,16 +267,15 @@ async fn everything_of_a_person_is_exported_with_counts_and_a_digest() {
     assert!(other.contains("다른 사람의 말") && !other.contains("말 7"));
 }
 
-/// Two at once at most: a third is told to wait, and the place of one that hangs up is free.
+/// One of a person at once: another is told to wait, and the place of one that hangs up is free.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn exports_are_few_at_once() {
+async fn a_person_exports_once_at_a_time() {
     let server = Server::start().await;
     let jiwoo = server.person("jiwoo").await;
     let first = server.app.export(jiwoo.user_id).await.unwrap();
-    let second = server.app.export(jiwoo.user_id).await.unwrap();
     let refused = jiwoo.client.export().await.unwrap_err();
     assert_eq!(refused.code(), Some("overloaded"));
-    drop((first, second));
+    drop(first);
     jiwoo.client.export().await.unwrap();
 }
 

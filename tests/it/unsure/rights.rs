@@ -3,9 +3,10 @@
 use super::Unsure;
 use deepme::domain::rights::Access;
 use deepme::domain::usage::Usage;
-use deepme::domain::{AccessId, Result, SessionId, Timestamp, UserId};
+use deepme::domain::{AccessId, Error, Result, SessionId, Timestamp, UserId};
 use deepme::store::{Deleted, Rights};
 use futures_util::future::BoxFuture;
+use std::sync::atomic::Ordering;
 
 impl Rights for Unsure {
     fn add_access(&self, access: Access) -> BoxFuture<'_, Result<bool>> {
@@ -29,11 +30,19 @@ impl Rights for Unsure {
         self.inner.usage_days(user_id)
     }
 
+    fn delete_steps(&self, user_id: UserId, most: u32) -> BoxFuture<'_, Result<u64>> {
+        self.inner.delete_steps(user_id, most)
+    }
+
     fn delete_user(
         &self,
         user_id: UserId,
         at: Timestamp,
     ) -> BoxFuture<'_, Result<Option<Deleted>>> {
+        if self.unknown.swap(false, Ordering::Relaxed) {
+            let error = Error::unavailable("the database went away");
+            return Box::pin(std::future::ready(Err(error)));
+        }
         self.inner.delete_user(user_id, at)
     }
 

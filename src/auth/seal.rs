@@ -47,7 +47,8 @@ pub enum Place {
 impl Place {
     /// What tells this place of this person from every other one.
     fn associated(self, user_id: UserId) -> Vec<u8> {
-        let mut data = b"deepme words\0".to_vec();
+        let mut data = Vec::with_capacity(64);
+        data.extend_from_slice(b"deepme words\0");
         data.extend_from_slice(user_id.0.as_bytes());
         match self {
             Self::UserInput(step) => {

@@ -3,7 +3,7 @@
 use super::logins::{Logins, Remembered};
 use super::serve::Server;
 use super::terminal::{self, PasswordFrom};
-use super::{CliError, Global, Result, note, once, wiring};
+use super::{CliError, Global, Result, note, once, owner, wiring};
 use crate::client::Client;
 use crate::domain::time::SystemClock;
 use crate::domain::{Clock as _, SessionId};
@@ -67,6 +67,7 @@ pub(super) fn run(global: &Global, command: Chat) -> Result {
                 "there is no server at {address}: {advice}"
             )));
         }
+        owner::refuse_root(&config)?;
         // Log lines would be written into the conversation.
         "off".clone_into(&mut config.log.level);
         wiring::log(&config)?;

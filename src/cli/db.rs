@@ -4,7 +4,7 @@
 //! whatever happens, it is said what there is in the target.
 
 use super::backend::Backend;
-use super::{CliError, Global, Result, note, say, say_json, wiring};
+use super::{CliError, Global, Result, note, owner, say, say_json, wiring};
 use crate::config::{self, DatabaseUrl};
 use crate::domain::ErrorCode;
 use crate::store::copy::{self, Copied, Failure, Left, Phase, Progress};
@@ -66,6 +66,9 @@ fn url(text: &str) -> std::result::Result<DatabaseUrl, Infallible> {
 pub(super) fn run(global: &Global, command: Db) -> Result {
     let Action::Copy(command) = command.action;
     let config = wiring::config(global)?;
+    for url in [&command.to, &command.from] {
+        owner::become_owner_of_file(url)?;
+    }
     let database = |url: &DatabaseUrl, password_file: Option<PathBuf>| config::Database {
         url: url.clone(),
         password_file: password_file.unwrap_or_default(),

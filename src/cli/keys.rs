@@ -49,7 +49,7 @@ enum Action {
 }
 
 pub(super) fn run(global: &Global, command: &KeysCommand) -> Result {
-    let config = wiring::config(global)?;
+    let config = wiring::config_of_owner(global)?;
     let backend = Backend::of(&config.database)?;
     match command.action {
         Action::Init => init(&config, &backend),

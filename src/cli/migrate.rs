@@ -35,7 +35,7 @@ enum Action {
 }
 
 pub(super) fn run(global: &Global, command: Migrate) -> Result {
-    let config = wiring::config(global)?;
+    let config = wiring::config_of_owner(global)?;
     wiring::block_on(async move {
         let database = &config.database;
         let backend = Backend::of(database)?;

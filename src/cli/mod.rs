@@ -15,6 +15,7 @@ mod keys;
 mod logins;
 mod migrate;
 mod once;
+mod owner;
 mod prompt;
 mod reload;
 mod rights;

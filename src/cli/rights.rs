@@ -88,7 +88,7 @@ enum Action {
 }
 
 pub(super) fn run(global: &Global, command: Session) -> Result {
-    let config = wiring::config(global)?;
+    let config = wiring::config_of_owner(global)?;
     wiring::block_on(async move {
         let app = wiring::admin_app(config).await?;
         match command.action {

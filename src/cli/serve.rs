@@ -5,7 +5,7 @@ use super::keyfiles::KeyFile;
 use super::reload::Reloader;
 use super::signals::{self, Signals};
 use super::systemd::Watchdog;
-use super::{CliError, Global, Result, note, systemd, wiring};
+use super::{CliError, Global, Result, note, owner, systemd, wiring};
 use crate::config::Config;
 use crate::domain::{Error, ErrorCode};
 use crate::http;
@@ -48,6 +48,7 @@ impl Serve {
 
 pub(super) fn run(global: &Global, command: Serve) -> Result {
     let config = command.config(global)?;
+    owner::become_owner(&config)?;
     let level = wiring::log(&config)?;
     let global = global.clone();
     wiring::block_on(async move {

@@ -25,6 +25,13 @@ pub(super) fn config(global: &Global) -> Result<Config> {
     Ok(located_config(global)?.0)
 }
 
+/// The same for a command that works on the data, as their owner: to be called before there is a second thread.
+pub(super) fn config_of_owner(global: &Global) -> Result<Config> {
+    let config = config(global)?;
+    super::owner::become_owner(&config)?;
+    Ok(config)
+}
+
 /// The same, with the file that it came from.
 pub(super) fn located_config(global: &Global) -> Result<(Config, Option<PathBuf>)> {
     Ok(Config::load(

@@ -1,6 +1,6 @@
 //! The words of the rule pack, and finding all of them in one pass (Aho and Corasick, 1975).
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 
 use super::normalise::{ALPHABET, Bound, Stream, is_latin};
 
@@ -12,8 +12,8 @@ use super::normalise::{ALPHABET, Bound, Stream, is_latin};
 /// inside the syllable or the Latin word, `$` must be the end of the word.
 #[derive(Clone, Debug)]
 pub(super) struct Pattern {
-    pub(super) class: u16,
-    pub(super) codes: Vec<u8>,
+    class: u16,
+    codes: Vec<u8>,
     gaps: Vec<Gap>,
     inside: bool,
     loose: bool,
@@ -106,43 +106,6 @@ impl Pattern {
             end,
         })
     }
-
-    /// Whether the symbols that matched stand on the right bounds.
-    fn fits(&self, stream: &Stream, start: usize) -> bool {
-        let symbols = &stream.symbols;
-        let end = start + self.codes.len();
-        let head = symbols[start];
-        if !head.first {
-            return false;
-        }
-        let at_word = head.bound > Bound::Inside;
-        if !at_word && !self.inside {
-            return false;
-        }
-        let next = symbols.get(end);
-        let last_latin = is_latin(symbols[end - 1].code);
-        let cut = next.is_none_or(|next| next.bound > Bound::Inside);
-        let ended = match self.end {
-            End::Open => true,
-            End::Syllable if !last_latin => next.is_none_or(|next| next.first),
-            End::Syllable | End::Word => cut,
-        };
-        if !ended {
-            return false;
-        }
-        let loose = self.loose && at_word;
-        for (gap, symbol) in self.gaps.iter().zip(&symbols[start..end]).skip(1) {
-            let fits = match gap {
-                Gap::Closed => symbol.bound <= Bound::Soft || loose && symbol.bound < Bound::Turn,
-                Gap::May => symbol.bound < Bound::Turn,
-                Gap::Must => symbol.bound > Bound::Inside && symbol.bound < Bound::Turn,
-            };
-            if !fits {
-                return false;
-            }
-        }
-        true
-    }
 }
 
 /// All spellings that a text with alternatives stands for; `None` if the brackets do not close.
@@ -184,14 +147,27 @@ pub(super) fn expand(text: &str) -> Option<Vec<String>> {
     Some(out)
 }
 
-/// The automaton over every pattern. Edges are sorted runs, so it stays small.
+/// The automaton over every spelling. There are hundreds of thousands of nodes, so what is kept of one is small:
+/// edges, ends and gaps are runs in one list each.
 #[derive(Debug)]
 pub(super) struct Lexicon {
-    patterns: Vec<Pattern>,
+    spellings: Vec<Spelling>,
+    gaps: Vec<Gap>,
     root: [u32; ALPHABET],
     nodes: Vec<Node>,
     edges: Vec<(u8, u32)>,
     outs: Vec<u32>,
+}
+
+/// What is kept of a [`Pattern`] whose symbols are in the automaton.
+#[derive(Clone, Copy, Debug)]
+struct Spelling {
+    /// Where its gaps are.
+    gaps: (u32, u32),
+    class: u16,
+    inside: bool,
+    loose: bool,
+    end: End,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -203,6 +179,64 @@ struct Node {
     link: u32,
 }
 
+impl Spelling {
+    /// Whether the symbols that matched stand on the right bounds.
+    fn fits(&self, gaps: &[Gap], stream: &Stream, start: usize) -> bool {
+        let symbols = &stream.symbols;
+        let end = start + gaps.len();
+        let head = symbols[start];
+        if !head.first {
+            return false;
+        }
+        let at_word = head.bound > Bound::Inside;
+        if !at_word && !self.inside {
+            return false;
+        }
+        let next = symbols.get(end);
+        let last_latin = is_latin(symbols[end - 1].code);
+        let cut = next.is_none_or(|next| next.bound > Bound::Inside);
+        let ended = match self.end {
+            End::Open => true,
+            End::Syllable if !last_latin => next.is_none_or(|next| next.first),
+            End::Syllable | End::Word => cut,
+        };
+        if !ended {
+            return false;
+        }
+        let loose = self.loose && at_word;
+        for (gap, symbol) in gaps.iter().zip(&symbols[start..end]).skip(1) {
+            let fits = match gap {
+                Gap::Closed => symbol.bound <= Bound::Soft || loose && symbol.bound < Bound::Turn,
+                Gap::May => symbol.bound < Bound::Turn,
+                Gap::Must => symbol.bound > Bound::Inside && symbol.bound < Bound::Turn,
+            };
+            if !fits {
+                return false;
+            }
+        }
+        true
+    }
+}
+
+/// The spellings, while they are being collected.
+#[derive(Debug)]
+pub(super) struct Builder {
+    spellings: Vec<Spelling>,
+    gaps: Vec<Gap>,
+    trie: Vec<Sprout>,
+    /// A spelling that ends at a node, and the next entry of that node; 0 is none.
+    ends: Vec<(u32, u32)>,
+}
+
+/// A node of the growing trie; 0 is none.
+#[derive(Clone, Copy, Debug, Default)]
+struct Sprout {
+    code: u8,
+    child: u32,
+    sibling: u32,
+    ends: u32,
+}
+
 fn wide(n: usize) -> u32 {
     u32::try_from(n).unwrap_or(u32::MAX)
 }
@@ -211,54 +245,118 @@ fn index(n: u32) -> usize {
     usize::try_from(n).unwrap_or(usize::MAX)
 }
 
-impl Lexicon {
-    pub(super) fn new(patterns: Vec<Pattern>) -> Self {
-        let mut trie: Vec<(BTreeMap<u8, u32>, Vec<u32>)> = vec![Default::default()];
-        for (id, pattern) in patterns.iter().enumerate() {
-            let mut node = 0;
-            for &code in &pattern.codes {
-                let fresh = wide(trie.len());
-                let next = *trie[node].0.entry(code).or_insert(fresh);
-                if next == fresh {
-                    trie.push(Default::default());
-                }
-                node = index(next);
-            }
-            trie[node].1.push(wide(id));
+impl Default for Builder {
+    fn default() -> Self {
+        Self {
+            spellings: Vec::new(),
+            gaps: Vec::new(),
+            trie: vec![Sprout::default()],
+            ends: vec![(0, 0)],
         }
-        let mut it = Self {
-            patterns,
+    }
+}
+
+impl Builder {
+    pub(super) fn add(&mut self, pattern: &Pattern) {
+        let mut node = 0;
+        for &code in &pattern.codes {
+            node = self.child(node, code);
+        }
+        let first = wide(self.gaps.len());
+        self.gaps.extend(&pattern.gaps);
+        let id = wide(self.spellings.len());
+        self.spellings.push(Spelling {
+            gaps: (first, wide(self.gaps.len())),
+            class: pattern.class,
+            inside: pattern.inside,
+            loose: pattern.loose,
+            end: pattern.end,
+        });
+        let before = std::mem::replace(&mut self.trie[node].ends, wide(self.ends.len()));
+        self.ends.push((id, before));
+    }
+
+    /// The node behind this one by this symbol, made if there is none.
+    fn child(&mut self, node: usize, code: u8) -> usize {
+        let mut at = self.trie[node].child;
+        while at != 0 {
+            let sprout = self.trie[index(at)];
+            if sprout.code == code {
+                return index(at);
+            }
+            at = sprout.sibling;
+        }
+        let fresh = self.trie.len();
+        let sibling = std::mem::replace(&mut self.trie[node].child, wide(fresh));
+        self.trie.push(Sprout {
+            code,
+            sibling,
+            ..Sprout::default()
+        });
+        fresh
+    }
+
+    pub(super) fn build(mut self) -> Lexicon {
+        self.spellings.shrink_to_fit();
+        self.gaps.shrink_to_fit();
+        let mut it = Lexicon {
             root: [0; ALPHABET],
-            nodes: vec![Node::default(); trie.len()],
-            edges: Vec::with_capacity(trie.len()),
-            outs: Vec::new(),
+            nodes: vec![Node::default(); self.trie.len()],
+            edges: Vec::with_capacity(self.trie.len()),
+            outs: Vec::with_capacity(self.spellings.len()),
+            spellings: self.spellings,
+            gaps: self.gaps,
         };
-        for (node, (next, ends)) in trie.iter().enumerate() {
+        for (node, sprout) in self.trie.iter().enumerate() {
             let (edge, out) = (wide(it.edges.len()), wide(it.outs.len()));
-            it.edges.extend(next.iter().map(|(&code, &to)| (code, to)));
-            it.outs.extend(ends);
+            let mut child = sprout.child;
+            while child != 0 {
+                it.edges.push((self.trie[index(child)].code, child));
+                child = self.trie[index(child)].sibling;
+            }
+            let mut end = sprout.ends;
+            while end != 0 {
+                let (id, before) = self.ends[index(end)];
+                it.outs.push(id);
+                end = before;
+            }
+            it.outs[index(out)..].reverse();
             it.nodes[node].edges = (edge, wide(it.edges.len()));
             it.nodes[node].outs = (out, wide(it.outs.len()));
         }
-        for (&code, &to) in &trie[0].0 {
-            it.root[usize::from(code)] = to;
+        it.find_failures();
+        it
+    }
+}
+
+impl Lexicon {
+    /// For each node the longest other one that its symbols end in, nodes nearer to the root first.
+    fn find_failures(&mut self) {
+        let edges_of = |it: &Self, node: u32| {
+            let (from, to) = it.nodes[index(node)].edges;
+            index(from)..index(to)
+        };
+        let mut queue = VecDeque::new();
+        for edge in edges_of(self, 0) {
+            let (code, to) = self.edges[edge];
+            self.root[usize::from(code)] = to;
+            queue.push_back(to);
         }
-        let mut queue: VecDeque<u32> = trie[0].0.values().copied().collect();
         while let Some(node) = queue.pop_front() {
-            for (&code, &to) in &trie[index(node)].0 {
-                let fail = it.step(it.nodes[index(node)].fail, code);
-                let there = it.nodes[index(fail)];
+            for edge in edges_of(self, node) {
+                let (code, to) = self.edges[edge];
+                let fail = self.step(self.nodes[index(node)].fail, code);
+                let there = self.nodes[index(fail)];
                 let link = if there.outs.0 < there.outs.1 {
                     fail
                 } else {
                     there.link
                 };
-                it.nodes[index(to)].fail = fail;
-                it.nodes[index(to)].link = link;
+                self.nodes[index(to)].fail = fail;
+                self.nodes[index(to)].link = link;
                 queue.push_back(to);
             }
         }
-        it
     }
 
     fn step(&self, mut node: u32, code: u8) -> u32 {
@@ -285,11 +383,12 @@ impl Lexicon {
             while at != 0 {
                 let outs = self.nodes[index(at)].outs;
                 for &id in &self.outs[index(outs.0)..index(outs.1)] {
-                    let pattern = &self.patterns[index(id)];
-                    let start = i + 1 - pattern.codes.len();
-                    if pattern.fits(stream, start) {
+                    let spelling = &self.spellings[index(id)];
+                    let gaps = &self.gaps[index(spelling.gaps.0)..index(spelling.gaps.1)];
+                    let start = i + 1 - gaps.len();
+                    if spelling.fits(gaps, stream, start) {
                         hits.push(Hit {
-                            class: pattern.class,
+                            class: spelling.class,
                             start,
                             end: i + 1,
                         });

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use serde::Deserialize;
 
-use super::lexicon::{Lexicon, Pattern, expand};
+use super::lexicon::{Builder, Lexicon, Pattern, expand};
 use crate::domain::safety::{Category, Tier};
 
 const EMBEDDED: &str = include_str!("rules.toml");
@@ -118,12 +118,12 @@ impl Pack {
     pub(super) fn read(text: &str) -> Result<Self, PackError> {
         let raw: RawPack = toml::from_str(text).map_err(|e| PackError::new(e.to_string()))?;
         let mut names: HashMap<&str, u16> = HashMap::new();
-        let mut patterns = Vec::new();
+        let mut lexicon = Builder::default();
         for (name, words) in &raw.word {
             let class = u16::try_from(names.len()).map_err(|e| PackError::new(e.to_string()))?;
             names.insert(name, class);
             for word in words {
-                read_word(class, word, &raw.part, &mut patterns)?;
+                read_word(class, word, &raw.part, &mut lexicon)?;
             }
         }
         let class = |name: &str| {
@@ -175,10 +175,9 @@ impl Pack {
             person: class("person")?,
         };
         let classes = names.len();
-        let lexicon = Lexicon::new(patterns);
         Ok(Self {
             version: raw.version,
-            lexicon,
+            lexicon: lexicon.build(),
             classes,
             rules,
             sequences,
@@ -192,7 +191,7 @@ fn read_word(
     class: u16,
     word: &str,
     parts: &BTreeMap<String, String>,
-    out: &mut Vec<Pattern>,
+    lexicon: &mut Builder,
 ) -> Result<(), PackError> {
     let broken = || PackError::new(format!("cannot read the word {word:?}"));
     let mut full = word.to_owned();
@@ -211,7 +210,7 @@ fn read_word(
     }
     for spelling in expand(&full).ok_or_else(broken)? {
         let tidy = spelling.split_whitespace().collect::<Vec<_>>().join(" ");
-        out.push(Pattern::read(class, &tidy).ok_or_else(broken)?);
+        lexicon.add(&Pattern::read(class, &tidy).ok_or_else(broken)?);
     }
     Ok(())
 }

@@ -5,6 +5,7 @@ mod keys;
 mod logs;
 mod metrics;
 mod moving;
+mod owner;
 mod postgres;
 mod prompts;
 mod rights;

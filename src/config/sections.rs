@@ -328,6 +328,29 @@ pub struct Retention {
     pub audit_days: u32,
 }
 
+/// `[backup]`
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Backup {
+    /// Where `deepme backup create` puts backups and their keyring. Who is erased is taken out of this keyring at
+    /// once.
+    pub directory: PathBuf,
+    /// Backups that are kept there, 1 or more; older ones go once a new one was read back.
+    pub keep: u32,
+    /// Hours after which the newest backup is too old for `deepme doctor`; 0 for never.
+    pub max_age_hours: u32,
+}
+
+impl Default for Backup {
+    fn default() -> Self {
+        Self {
+            directory: PathBuf::from("backups"),
+            keep: 14,
+            max_age_hours: 36,
+        }
+    }
+}
+
 /// `[safety]`
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]

@@ -7,6 +7,36 @@
 use super::App;
 use crate::auth::witness::Witness;
 use crate::domain::{Error, Result, Timestamp, UserId};
+use crate::store::Store;
+use std::sync::atomic::Ordering;
+
+/// Makes everything void that was valid in an old copy, and erases who was erased since it was made; who that was.
+pub async fn settle(
+    store: &dyn Store,
+    erased: &[(UserId, Timestamp)],
+    now: Timestamp,
+) -> Result<Vec<UserId>> {
+    let again = erase_again(store, erased, now).await?;
+    store.begin_anew().await?;
+    Ok(again)
+}
+
+/// Erases who was erased before and is there again, as they were then; who that was.
+async fn erase_again(
+    store: &dyn Store,
+    erased: &[(UserId, Timestamp)],
+    now: Timestamp,
+) -> Result<Vec<UserId>> {
+    let mut again = Vec::new();
+    for (user_id, at) in erased {
+        let back = store.user(*user_id).await?;
+        if back.is_some_and(|user| user.created_at <= *at) {
+            store.delete_user(*user_id, now).await?;
+            again.push(*user_id);
+        }
+    }
+    Ok(again)
+}
 
 impl App {
     /// Looks whether the database is older than what this machine has seen of it, and if so begins anew: whether
@@ -33,13 +63,15 @@ impl App {
     /// Erases who was erased before and is there again, as they were then; how many.
     async fn erase_again(&self) -> Result<u64> {
         let mut again: u64 = 0;
-        for (user_id, at) in self.remember(Witness::erased).await? {
-            let back = self.store.user(user_id).await?;
-            if back.is_some_and(|user| user.created_at <= at) {
-                self.store.delete_user(user_id, self.clock.now()).await?;
-                self.vault.forget(Some(user_id));
-                again += 1;
-            }
+        for user_id in erase_again(
+            &*self.store,
+            &self.remember(Witness::erased).await?,
+            self.clock.now(),
+        )
+        .await?
+        {
+            self.vault.forget(Some(user_id));
+            again += 1;
         }
         Ok(again)
     }
@@ -55,6 +87,7 @@ impl App {
 
     /// Remembers beside the database that somebody was erased.
     pub(super) async fn remember_erased(&self, user_id: UserId, at: Timestamp) {
+        self.keyring_behind.store(true, Ordering::Relaxed);
         if let Err(error) = self
             .remember(move |witness| witness.add_erased(user_id, at))
             .await

@@ -45,6 +45,7 @@ impl App {
             self.unscrubbed.store(true, Ordering::Relaxed);
         }
         self.scrub().await;
+        self.follow_up_in_keyring().await;
         Ok(())
     }
 }

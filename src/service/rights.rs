@@ -21,6 +21,7 @@ impl App {
         self.voided(user_id);
         self.stop_turns_of(user_id);
         self.remember_erased(user_id, now).await;
+        let backups = self.follow_up_in_keyring().await;
         tracing::info!(%user_id, "account erased");
         let erased = match deleted {
             Deleted::With(erased) => Some(erased.into()),
@@ -32,6 +33,7 @@ impl App {
             erased_at: now,
             erased,
             key_destroyed: true,
+            backups,
             overwritten: self.store.has_files().then_some(overwritten),
         })
     }

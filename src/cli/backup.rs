@@ -304,11 +304,14 @@ async fn fill(
     let opened = backend.open_sink(database).await;
     let (sink, _lock) = opened.map_err(|error| match error {
         CliError::Domain(error) if error.code() == ErrorCode::Config => {
-            CliError::Usage(error.message().replace("copy into a new one", &way_out))
+            let message = error.message().replace("copy into a new one", &way_out);
+            CliError::Usage(message.replace(" already", ": stop it first"))
         }
         other => other,
     })?;
-    let copied = copy::copy(&mut *source, sink, stop, &|progress| display.show(progress)).await;
+    let tables = backup::put_back_tables();
+    let tell = |progress| display.show(progress);
+    let copied = copy::copy_of(&tables, &mut *source, sink, stop, &tell).await;
     copied.map_err(|Failure { left, error }| {
         let why = CliError::Domain(error);
         let left = match left {
@@ -325,20 +328,17 @@ async fn fill(
 }
 
 fn summary(examined: &Examined) -> String {
-    let mut text = format!(
-        "backup of {} with {} people, schema {}, master key {}",
+    let erased = match examined.erased().len() {
+        0 => String::new(),
+        erased => format!("; erased since and not to come back: {erased}"),
+    };
+    format!(
+        "backup of {}, people: {}, schema {}, master key {}{erased}",
         examined.created_at,
         examined.people(),
         examined.schema,
         examined.master
-    );
-    match examined.erased().len() {
-        0 => {}
-        erased => text.push_str(&format!(
-            "; {erased} of them erased since, who will not come back"
-        )),
-    }
-    text
+    )
 }
 
 fn show(copied: &[Copied]) -> Result {

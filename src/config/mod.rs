@@ -9,15 +9,17 @@ mod network;
 mod origin;
 mod overlay;
 mod reload;
+mod secret;
 mod sections;
 
 pub use database_url::DatabaseUrl;
 pub use network::Network;
 pub use origin::Origin;
 pub use reload::Reload;
+pub use secret::Secret;
 pub use sections::{
     Auth, Backup, ClientPrompts, Database, Limits, Llm, Log, LogFormat, Metrics, Model,
-    PromptLanguage, Prompts, Registration, Retention, Safety, Secret, Server,
+    PromptLanguage, Prompts, Registration, Retention, Safety, Server,
 };
 
 use crate::domain::user::PASSWORD_MIN;

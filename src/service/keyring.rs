@@ -1,7 +1,7 @@
-//! Who is erased goes from the keyring of the backups, too.
+//! What a server has to do with backups: who is erased goes from their keyring, too, and their age is known.
 //!
 //! Called by whoever erases, and by the sweep. Invariants: where there is no keyring none is made; what fails is
-//! tried again every minute, and after a start.
+//! tried again every minute, and after a start; nobody who asks for a figure waits for the disk of the backups.
 
 use super::App;
 use super::backup::{self, Backups, Tools};
@@ -28,6 +28,20 @@ impl App {
             self.keyring_behind.store(true, Ordering::Relaxed);
         }
         Some(rewritten.is_ok())
+    }
+
+    /// Looks how old the newest backup is.
+    pub(super) async fn look_at_backups(&self) -> Result<()> {
+        let Some(backups) = &self.backups else {
+            return Ok(());
+        };
+        let place = backups.place.clone();
+        let found = tokio::task::spawn_blocking(move || place.backups())
+            .await
+            .map_err(Error::internal)??;
+        let newest = found.first().map_or(0, |(at, _)| at.as_seconds());
+        self.meters.newest_backup.store(newest, Ordering::Relaxed);
+        Ok(())
     }
 
     async fn rewrite_keyring(&self, backups: &Backups) -> Result<()> {

@@ -46,7 +46,7 @@ impl App {
         }
         self.scrub().await;
         self.follow_up_in_keyring().await;
-        Ok(())
+        self.look_at_backups().await
     }
 }
 

@@ -259,11 +259,11 @@ mod tests {
         Timestamp::from_micros(second * 1_000_000)
     }
 
-    fn wrapped(what: &str) -> Option<Wrapped> {
-        Some(Wrapped {
+    fn wrapped(what: &str) -> Wrapped {
+        Wrapped {
             master: "m".to_owned(),
             wrapped: what.to_owned(),
-        })
+        }
     }
 
     fn with(accounts: &[(Uuid, Option<Wrapped>)]) -> Keyring {
@@ -275,7 +275,7 @@ mod tests {
 
     #[test]
     fn what_is_written_is_read() {
-        let keyring = with(&[(ME, wrapped("mine")), (YOU, None)]);
+        let keyring = with(&[(ME, Some(wrapped("mine"))), (YOU, None)]);
         let read = Keyring::parse(&keyring.lines(at(7)).unwrap()).unwrap();
         assert_eq!(read.at, Some(at(7)));
         assert_eq!(read.accounts, keyring.accounts);
@@ -287,20 +287,29 @@ mod tests {
     /// The database was lost and begun anew: who is merely not there was not erased.
     #[test]
     fn a_database_that_was_begun_anew_takes_nobody_away() {
-        let mut keyring = with(&[(ME, wrapped("mine"))]);
-        keyring.merge(Accounts::from([(YOU, (at(5), wrapped("yours")))]), &[]);
-        assert_eq!(keyring.accounts[&ME], wrapped("mine"));
-        assert_eq!(keyring.accounts[&YOU], wrapped("yours"));
+        let mut keyring = with(&[(ME, Some(wrapped("mine")))]);
+        keyring.merge(
+            Accounts::from([(YOU, (at(5), Some(wrapped("yours"))))]),
+            &[],
+        );
+        assert_eq!(keyring.accounts[&ME], Some(wrapped("mine")));
+        assert_eq!(keyring.accounts[&YOU], Some(wrapped("yours")));
     }
 
     #[test]
     fn who_was_erased_goes_also_if_an_old_database_has_them_again() {
         let erased = [(UserId(ME), at(9))];
-        let mut keyring = with(&[(ME, wrapped("mine")), (YOU, wrapped("yours"))]);
-        keyring.merge(Accounts::from([(ME, (at(5), wrapped("mine")))]), &erased);
+        let mut keyring = with(&[(ME, Some(wrapped("mine"))), (YOU, Some(wrapped("yours")))]);
+        keyring.merge(
+            Accounts::from([(ME, (at(5), Some(wrapped("mine"))))]),
+            &erased,
+        );
         assert_eq!(keyring.accounts.keys().collect::<Vec<_>>(), [&YOU]);
         // Who came back later has another key.
-        keyring.merge(Accounts::from([(ME, (at(10), wrapped("new")))]), &erased);
-        assert_eq!(keyring.accounts[&ME], wrapped("new"));
+        keyring.merge(
+            Accounts::from([(ME, (at(10), Some(wrapped("new"))))]),
+            &erased,
+        );
+        assert_eq!(keyring.accounts[&ME], Some(wrapped("new")));
     }
 }

@@ -149,6 +149,12 @@ fn backed_up() -> Vec<&'static Table> {
     TABLES.iter().filter(kept).collect()
 }
 
+/// What [`Examined::source`] has: the tables of a backup, and the data keys in their place.
+pub fn put_back_tables() -> Vec<&'static Table> {
+    let there = |table: &&Table| table.name == "keyring" || !LEFT_OUT.contains(&table.name);
+    TABLES.iter().filter(there).collect()
+}
+
 /// Makes a backup and reads it back, writes the keyring anew, and removes all older backups but `keep`, the new one
 /// among them. Others may write to the database meanwhile. Broken off, or failed, it leaves no file.
 pub async fn create(

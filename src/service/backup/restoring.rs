@@ -158,11 +158,15 @@ async fn open(file: &Path, masters: &Arc<MasterKeys>) -> Result<Opened> {
     blocking(move || {
         let (header, content) = file::open(&path, Content::Backup, &masters)?;
         if header.schema != SCHEMA_VERSION {
+            let way_out = if header.schema > SCHEMA_VERSION {
+                "install the newer deepme that made it, or put an older backup back"
+            } else {
+                "put it back with the deepme that made it, then start this one, which brings it up to date"
+            };
             return Err(Error::new(
                 ErrorCode::Config,
                 format!(
-                    "{} has schema version {}, this program knows {SCHEMA_VERSION} only: put it back with the deepme \
-                     that made it, then start the newer one",
+                    "{} has schema version {}, this program works with {SCHEMA_VERSION}: {way_out}",
                     path.display(),
                     header.schema
                 ),

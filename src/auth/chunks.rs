@@ -178,7 +178,7 @@ mod tests {
     #[test]
     fn what_was_cut_lengthened_reordered_or_changed_does_not_open() {
         let masters = MasterKeys::generate(&SystemRandom).unwrap();
-        let text: Vec<u8> = [1, 2, 3].into_iter().flat_map(|n| [n; CHUNK]).collect();
+        let text: Vec<u8> = [1, 2, 3].into_iter().flat_map(|n| vec![n; CHUNK]).collect();
         let whole = sealed(&masters, &text);
         let chunks: Vec<&[u8]> = whole.chunks(CHUNK + TAG).collect();
         assert_eq!(chunks.len(), 3);

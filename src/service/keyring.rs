@@ -5,9 +5,38 @@
 
 use super::App;
 use super::backup::{self, Backups, Tools};
-use crate::domain::{Error, Result, Timestamp};
-use std::sync::Arc;
+use crate::domain::{Error, Result, Timestamp, UserId};
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// What is still to be done in the keyring.
+pub(super) struct FollowUp {
+    /// Who was erased since it was last written; `None` where it is as it should be. At the start nobody knows: the
+    /// process before may have been killed between the two.
+    behind: Mutex<Option<Vec<(UserId, Timestamp)>>>,
+    /// Held while it is written: who comes second must not say that it is done while the first is at it.
+    writing: tokio::sync::Mutex<()>,
+}
+
+impl Default for FollowUp {
+    fn default() -> Self {
+        Self {
+            behind: Mutex::new(Some(Vec::new())),
+            writing: tokio::sync::Mutex::default(),
+        }
+    }
+}
+
+impl FollowUp {
+    /// Somebody was erased.
+    pub(super) fn wanted(&self, user_id: UserId, at: Timestamp) {
+        self.behind().get_or_insert_default().push((user_id, at));
+    }
+
+    fn behind(&self) -> MutexGuard<'_, Option<Vec<(UserId, Timestamp)>>> {
+        self.behind.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
 
 impl App {
     /// Writes the keyring of the backups anew if somebody was erased since it was; whether nobody who was is in it
@@ -17,17 +46,16 @@ impl App {
         if !backups.place.keyring().exists() {
             return None;
         }
-        // Whoever comes second waits for the first at the file.
-        if !self.keyring_behind.swap(false, Ordering::Relaxed) {
+        let _alone = self.keyring.writing.lock().await;
+        let Some(erased) = self.keyring.behind().take() else {
             return Some(true);
-        }
-        let rewritten = self.rewrite_keyring(backups).await.inspect_err(|error| {
-            tracing::error!(code = %error.code(), %error, causes = error.causes(), "who was erased could not be taken out of the keyring of the backups: it is tried again every minute");
-        });
-        if rewritten.is_err() {
-            self.keyring_behind.store(true, Ordering::Relaxed);
-        }
-        Some(rewritten.is_ok())
+        };
+        let Err(error) = self.rewrite_keyring(backups, &erased).await else {
+            return Some(true);
+        };
+        tracing::error!(code = %error.code(), %error, causes = error.causes(), "who was erased could not be taken out of the keyring of the backups: it is tried again every minute");
+        self.keyring.behind().get_or_insert_default().extend(erased);
+        Some(false)
     }
 
     /// Looks how old the newest backup is.
@@ -44,7 +72,11 @@ impl App {
         Ok(())
     }
 
-    async fn rewrite_keyring(&self, backups: &Backups) -> Result<()> {
+    async fn rewrite_keyring(
+        &self,
+        backups: &Backups,
+        erased: &[(UserId, Timestamp)],
+    ) -> Result<()> {
         let masters = self.vault.masters();
         // They may have been rotated since.
         let masters = tokio::task::spawn_blocking(move || masters.latest())
@@ -57,7 +89,7 @@ impl App {
             clock: &*self.clock,
             random: Arc::clone(&self.random),
         };
-        backup::rewrite(&backups.place, &tools, Timestamp::from_micros(0)).await?;
+        backup::rewrite(&backups.place, &tools, Timestamp::from_micros(0), erased).await?;
         Ok(())
     }
 }

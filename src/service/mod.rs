@@ -91,8 +91,7 @@ pub struct App {
     vault: vault::Vault,
     witness: Option<Witness>,
     backups: Option<Backups>,
-    /// Whether somebody was erased who may still be in the keyring of the backups.
-    keyring_behind: AtomicBool,
+    keyring: keyring::FollowUp,
     bulletin: Option<Arc<dyn Bulletin>>,
     chain: Chain,
     keys: Arc<Ring>,
@@ -146,6 +145,7 @@ impl App {
             folding: turn::folding::Folding::default(),
             recitals: recitals::Recitals::default(),
             exports: Arc::new(Semaphore::new(export::AT_ONCE)),
+            // The process before may have been killed between the two.
             unscrubbed: AtomicBool::new(true),
             scrubbing: tokio::sync::Mutex::default(),
             keys,
@@ -164,8 +164,7 @@ impl App {
             store: parts.store,
             witness: parts.witness,
             backups: parts.backups,
-            // The process before may have been killed between the two.
-            keyring_behind: AtomicBool::new(true),
+            keyring: keyring::FollowUp::default(),
             bulletin: parts.bulletin,
             clock: parts.clock,
             random: parts.random,

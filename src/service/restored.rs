@@ -8,7 +8,6 @@ use super::App;
 use crate::auth::witness::Witness;
 use crate::domain::{Error, Result, Timestamp, UserId};
 use crate::store::Store;
-use std::sync::atomic::Ordering;
 
 /// Makes everything void that was valid in an old copy, and erases who was erased since it was made; who that was.
 pub async fn settle(
@@ -87,7 +86,7 @@ impl App {
 
     /// Remembers beside the database that somebody was erased.
     pub(super) async fn remember_erased(&self, user_id: UserId, at: Timestamp) {
-        self.keyring_behind.store(true, Ordering::Relaxed);
+        self.keyring.wanted(user_id, at);
         if let Err(error) = self
             .remember(move |witness| witness.add_erased(user_id, at))
             .await

@@ -182,8 +182,13 @@ fn key_of(row: &Row) -> Row {
 }
 
 /// Writes the keyring of a place anew: what it had and what the database has now, without who was erased; how many
-/// accounts it has. It is later than `not_before`.
-pub async fn rewrite(place: &Place, tools: &Tools<'_>, not_before: Timestamp) -> Result<usize> {
+/// accounts it has. It is not of a time before `not_before`. Who was erased is known by the witness and by `erased`.
+pub async fn rewrite(
+    place: &Place,
+    tools: &Tools<'_>,
+    not_before: Timestamp,
+    erased: &[(UserId, Timestamp)],
+) -> Result<usize> {
     let directory = place.directory.clone();
     let lock = blocking(move || file::wait_for(&directory, LOCK)).await?;
     // Whoever is erased from here on rewrites it after us.
@@ -195,6 +200,7 @@ pub async fn rewrite(place: &Place, tools: &Tools<'_>, not_before: Timestamp) ->
         place: place.clone(),
         masters: std::sync::Arc::clone(&tools.masters),
         witness: tools.witness.clone(),
+        erased: erased.to_vec(),
         random: std::sync::Arc::clone(&tools.random),
     };
     blocking(move || {
@@ -210,6 +216,7 @@ struct Job {
     place: Place,
     masters: std::sync::Arc<MasterKeys>,
     witness: Option<Witness>,
+    erased: Vec<(UserId, Timestamp)>,
     random: std::sync::Arc<dyn crate::domain::Random>,
 }
 
@@ -226,7 +233,8 @@ impl Job {
             Err(error) => return Err(error),
         };
         let erased = self.witness.as_ref().map(Witness::erased).transpose()?;
-        keyring.merge(accounts, &erased.unwrap_or_default());
+        let erased = [&self.erased[..], &erased.unwrap_or_default()].concat();
+        keyring.merge(accounts, &erased);
         let at = keyring.at.map_or(now, |before| before.max(now));
         let lines = keyring.lines(at).map_err(Error::internal)?;
         let header = Header::of(Content::Keyring, at, &self.masters, &*self.random)?;

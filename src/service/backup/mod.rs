@@ -178,7 +178,7 @@ pub async fn create(
         .map_err(nothing)?;
     let tables = copy_of(&backed_up(), &mut *source, Box::new(sink), stop, tell).await?;
     drop(source);
-    let accounts = keyring::rewrite(place, tools, created_at)
+    let accounts = keyring::rewrite(place, tools, created_at, &[])
         .await
         .map_err(nothing)?;
     let place = place.clone();

@@ -36,6 +36,12 @@ impl Masters {
         Arc::clone(&self.keys.read().unwrap_or_else(PoisonError::into_inner))
     }
 
+    /// The keys as the file has them now, if they are from one; blocks.
+    pub fn latest(&self) -> Result<Arc<MasterKeys>> {
+        let read = self.file.as_deref().map(MasterKeys::load).transpose()?;
+        Ok(read.flatten().map_or_else(|| self.now(), Arc::new))
+    }
+
     /// Reads the file again; blocks. `config` when it does not have the key of this name.
     pub fn look_for(&self, id: &str) -> Result<Arc<MasterKeys>> {
         let missing = || {

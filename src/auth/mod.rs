@@ -2,10 +2,11 @@
 //!
 //! Owns hashing ([`password`]), what is no password ([`strength`]), the signing keys ([`keys`], [`ring`]), access tokens ([`token`]), refresh tokens
 //! ([`refresh`]), one-time codes and tickets ([`once`]), session ids that are reserved without a row
-//! ([`reserve`]) and the keys that seal people's words ([`seal`], [`masters`]). Called by the services.
+//! ([`reserve`]) and the keys that seal people's words and whole files ([`seal`], [`masters`], [`chunks`]). Called by the services.
 //! Invariant: no secret leaves this module except to whom it is for, or as the hash or the signature of it.
 
 mod aead;
+pub mod chunks;
 pub(crate) mod hex;
 pub mod keys;
 pub mod masters;

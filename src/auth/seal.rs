@@ -10,6 +10,7 @@
 //! empty: that there is none is no secret.
 
 use super::aead::{Cipher, KEY, NONCE};
+use super::chunks::FileKey;
 use super::keys::{Key, Keys};
 use crate::domain::keyring::WrappedKey;
 use crate::domain::{
@@ -178,6 +179,26 @@ impl MasterKeys {
     pub fn unwrap(&self, wrapped: &WrappedKey) -> Result<DataKey> {
         let secret = self.secret(wrapped)?;
         DataKey::new(wrapped.user_id, &secret).ok_or_else(unusable)
+    }
+
+    /// The key of one file, made from the master key of this name and from the `header` of the file, which has
+    /// random bytes in it; `config` when there is no such master key.
+    pub fn file_key(&self, id: &str, header: &[u8]) -> Result<FileKey> {
+        let key = self.0.named(id).ok_or_else(|| {
+            Error::new(
+                ErrorCode::Config,
+                format!(
+                    "the master key {id} is missing, with which it was sealed: put a copy of the file \
+                     that has it in its place (this one has {})",
+                    self.0.ids().collect::<Vec<_>>().join(", ")
+                ),
+            )
+        })?;
+        let mut mac = Hmac::<Sha256>::new_from_slice(&key.secret).map_err(|_| unusable())?;
+        mac.update(b"deepme file\0");
+        mac.update(header);
+        let secret = Zeroizing::new(<[u8; KEY]>::from(mac.finalize().into_bytes()));
+        FileKey::new(secret.as_ref()).ok_or_else(unusable)
     }
 
     /// The same data key, wrapped with the first of these keys.

@@ -9,7 +9,7 @@ use super::{Result, note};
 use crate::config::{self, Config};
 use crate::domain::time::SystemClock;
 use crate::domain::{Clock as _, Error, ErrorCode};
-use crate::store::copy::{Sink, Source};
+use crate::store::copy::{Sink, Snapshots, Source};
 use crate::store::postgres::{Connector, PostgresBulletin, PostgresStore};
 use crate::store::sqlite::{self, SqliteStore};
 use crate::store::{Bulletin, SchemaState, Store};
@@ -33,6 +33,8 @@ pub(super) enum Backend {
 /// A database that is open.
 pub(super) struct Opened {
     pub(super) store: Arc<dyn Store>,
+    /// The database as it is at a moment.
+    pub(super) snapshots: Arc<dyn Snapshots>,
     /// How instances tell each other; `None` where there is one only.
     pub(super) bulletin: Option<Arc<dyn Bulletin>>,
     /// Held while the database is served by this process alone; `None` when others may serve it, too.
@@ -73,9 +75,11 @@ impl Backend {
                 })
                 .await?;
                 self.seal(config).await?;
+                let store = Arc::new(store);
                 Ok(Opened {
                     unsynced: store.unsynced(),
-                    store: Arc::new(store),
+                    snapshots: Arc::<SqliteStore>::clone(&store),
+                    store,
                     bulletin: None,
                     lock: Some(lock),
                 })
@@ -91,8 +95,10 @@ impl Backend {
                         ahead / 1_000_000
                     ))?;
                 }
+                let store = Arc::new(store);
                 Ok(Opened {
-                    store: Arc::new(store),
+                    snapshots: Arc::<PostgresStore>::clone(&store),
+                    store,
                     bulletin: Some(PostgresBulletin::start((**connector).clone())),
                     lock: None,
                     // A PostgreSQL server ends by itself when its disk fails.
@@ -105,7 +111,7 @@ impl Backend {
     /// Opens the database beside a server that may be running on it. An empty file is made ready; an
     /// older one is not touched.
     pub(super) async fn open_beside(&self, database: &config::Database) -> Result<Opened> {
-        let store: Arc<dyn Store> = match self {
+        let (store, snapshots): (Arc<dyn Store>, Arc<dyn Snapshots>) = match self {
             Self::Sqlite(path) => {
                 let path = path.clone();
                 blocking(move || {
@@ -113,18 +119,23 @@ impl Backend {
                     if state.current > 0 {
                         state.check()?;
                     }
-                    Ok(Arc::new(SqliteStore::open(&path, &SystemClock)?))
+                    let store = Arc::new(SqliteStore::open(&path, &SystemClock)?);
+                    let snapshots = Arc::<SqliteStore>::clone(&store);
+                    Ok((store as Arc<dyn Store>, snapshots as Arc<dyn Snapshots>))
                 })
                 .await?
             }
             Self::Postgres(connector) => {
                 let store = PostgresStore::connect(connector, database).await?;
                 store.state().await?.check()?;
-                Arc::new(store)
+                let store = Arc::new(store);
+                let snapshots = Arc::<PostgresStore>::clone(&store);
+                (store, snapshots)
             }
         };
         Ok(Opened {
             store,
+            snapshots,
             bulletin: None,
             lock: None,
             // A command does one thing, which fails, and ends.

@@ -128,7 +128,7 @@ async fn transfer(from: &config::Database, to: &config::Database) -> Result<Vec<
         display.show(progress);
     })
     .await;
-    display.bar.finish_and_clear();
+    display.finish();
     signals.abort();
     copied.map_err(|failure| CliError::Failed(told(failure)))
 }
@@ -176,7 +176,7 @@ fn told(failure: Failure) -> String {
 
 /// The first SIGINT or SIGTERM breaks a copy off at a place that leaves nothing half, the second ends at
 /// once, which leaves nothing half either but says nothing.
-fn cancel_by_signal(stop: CancellationToken) -> Result<impl Future<Output = ()>> {
+pub(super) fn cancel_by_signal(stop: CancellationToken) -> Result<impl Future<Output = ()>> {
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
     Ok(async move {
@@ -194,19 +194,23 @@ fn cancel_by_signal(stop: CancellationToken) -> Result<impl Future<Output = ()>>
 }
 
 /// Shows how far it is: a bar on a terminal, else a line for each table that is done.
-struct Display {
+pub(super) struct Display {
     bar: ProgressBar,
     terminal: bool,
 }
 
 impl Display {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let terminal = io::stderr().is_terminal();
         let bar = super::terminal::bar("");
         Self { bar, terminal }
     }
 
-    fn show(&self, progress: Progress) {
+    pub(super) fn finish(&self) {
+        self.bar.finish_and_clear();
+    }
+
+    pub(super) fn show(&self, progress: Progress) {
         let Progress {
             phase,
             table,
@@ -214,6 +218,7 @@ impl Display {
             rows,
         } = progress;
         let doing = match phase {
+            Phase::Reading => "reading",
             Phase::Copying => "copying",
             Phase::Verifying => "verifying",
         };
@@ -228,7 +233,7 @@ impl Display {
     }
 }
 
-fn as_json(copied: &[Copied]) -> serde_json::Value {
+pub(super) fn as_json(copied: &[Copied]) -> serde_json::Value {
     let tables: Vec<serde_json::Value> = copied
         .iter()
         .map(|copied| {

@@ -6,6 +6,7 @@
 //! argv; nothing is destroyed without asking; a reader that goes away is no error.
 
 mod backend;
+mod backup;
 mod chat;
 mod chat_screen;
 mod config;
@@ -83,6 +84,9 @@ enum Command {
     /// Copy a whole database into another.
     #[command(after_help = db::HELP)]
     Db(db::Db),
+    /// Back the database up, and put a backup back.
+    #[command(after_help = backup::HELP)]
+    Backup(backup::Backup),
     /// Check or show the configuration.
     #[command(after_help = config::HELP)]
     Config(config::Config),
@@ -203,6 +207,7 @@ fn run(cli: Cli) -> Result {
         Command::Keys(command) => keys::run(&global, &command),
         Command::Migrate(command) => migrate::run(&global, command),
         Command::Db(command) => db::run(&global, command),
+        Command::Backup(command) => backup::run(&global, command),
         Command::Config(command) => config::run(&global, &command),
     }
 }

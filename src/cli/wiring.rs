@@ -12,6 +12,7 @@ use crate::domain::{Error, ErrorCode};
 use crate::llm::ChatModel;
 use crate::llm::listener::Listener;
 use crate::llm::openai::OpenAi;
+use crate::service::backup::{Backups, Place};
 use crate::service::{App, Parts};
 use std::io::IsTerminal as _;
 use std::path::PathBuf;
@@ -109,6 +110,10 @@ pub(super) async fn app(
     let key_file = backend.key_file(&config);
     let keys = super::keyfiles::keys(store, &key_file, backend.shares_keys()).await?;
     let masters = backend.masters(&config, store).await?;
+    let backups = Backups {
+        place: Place::new(&config.backup.directory),
+        snapshots: Arc::clone(&opened.snapshots),
+    };
     Ok(App::new(Parts {
         config,
         store: Arc::clone(&opened.store),
@@ -116,6 +121,7 @@ pub(super) async fn app(
         models,
         keys,
         masters,
+        backups: Some(backups),
         witness: Some(backend.witness(&key_file)),
         clock: Arc::new(SystemClock),
         random: Arc::new(SystemRandom),

@@ -9,15 +9,17 @@ mod network;
 mod origin;
 mod overlay;
 mod reload;
+mod secret;
 mod sections;
 
 pub use database_url::DatabaseUrl;
 pub use network::Network;
 pub use origin::Origin;
 pub use reload::Reload;
+pub use secret::Secret;
 pub use sections::{
-    Auth, ClientPrompts, Database, Limits, Llm, Log, LogFormat, Metrics, Model, PromptLanguage,
-    Prompts, Registration, Retention, Safety, Secret, Server,
+    Auth, Backup, ClientPrompts, Database, Limits, Llm, Log, LogFormat, Metrics, Model,
+    PromptLanguage, Prompts, Registration, Retention, Safety, Server,
 };
 
 use crate::domain::user::PASSWORD_MIN;
@@ -47,6 +49,8 @@ pub struct Config {
     pub limits: Limits,
     /// How long things are kept.
     pub retention: Retention,
+    /// Where backups are made, and how many are kept.
+    pub backup: Backup,
     /// Help for people in danger.
     pub safety: Safety,
     /// What is logged.
@@ -203,6 +207,7 @@ impl Config {
             ("limits.body_bytes", self.limits.body_bytes as u64),
             ("limits.connections", self.limits.connections as u64),
             ("limits.turns", self.limits.turns as u64),
+            ("backup.keep", u64::from(self.backup.keep)),
             ("database.connections", u64::from(self.database.connections)),
             ("database.connect_seconds", self.database.connect_seconds),
             ("database.answer_seconds", self.database.answer_seconds),

@@ -2,9 +2,9 @@
 //!
 //! Invariant: every key has a default that serves a stranger, and a unit in its name or its comment.
 
-use super::{DatabaseUrl, Network, Origin};
+use super::{DatabaseUrl, Network, Origin, Secret};
 use crate::domain::user::PASSWORD_MIN;
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -328,6 +328,29 @@ pub struct Retention {
     pub audit_days: u32,
 }
 
+/// `[backup]`
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Backup {
+    /// Where `deepme backup create` puts backups and their keyring. Who is erased is taken out of this keyring at
+    /// once.
+    pub directory: PathBuf,
+    /// Backups that are kept there, 1 or more; older ones go once a new one was read back.
+    pub keep: u32,
+    /// Hours after which the newest backup is too old for `deepme doctor`; 0 for never.
+    pub max_age_hours: u32,
+}
+
+impl Default for Backup {
+    fn default() -> Self {
+        Self {
+            directory: PathBuf::from("backups"),
+            keep: 14,
+            max_age_hours: 36,
+        }
+    }
+}
+
 /// `[safety]`
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -387,40 +410,4 @@ pub enum LogFormat {
     Text,
     /// One JSON object a line.
     Json,
-}
-
-/// A secret in the configuration: shown and written as `***`.
-#[derive(Clone, Default, PartialEq, Eq)]
-pub struct Secret(String);
-
-impl Secret {
-    /// Wraps a secret.
-    pub fn new(secret: impl Into<String>) -> Self {
-        Self(secret.into())
-    }
-
-    /// The secret itself.
-    pub fn expose(&self) -> &str {
-        &self.0
-    }
-}
-
-impl std::fmt::Debug for Secret {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(if self.0.is_empty() { "\"\"" } else { "***" })
-    }
-}
-
-impl Serialize for Secret {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(if self.0.is_empty() { "" } else { "***" })
-    }
-}
-
-impl<'de> Deserialize<'de> for Secret {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer)
-            .map(Self)
-            .map_err(|_| serde::de::Error::custom("a secret must be a string"))
-    }
 }

@@ -11,6 +11,7 @@ use crate::domain::step::StepStatus;
 use crate::domain::usage::Tokens;
 use crate::domain::{Error, Timestamp};
 use crate::llm::chain::{Link, State};
+use std::sync::atomic::AtomicI64;
 
 /// The ends of the buckets of the time to the first token, in milliseconds.
 const FIRST_TOKEN: &[u32] = &[50, 100, 250, 500, 1000, 2500, 5000, 10_000, 20_000];
@@ -56,6 +57,8 @@ pub struct Meters {
     pub sockets: Gauge,
     /// Sockets that are over, by the code that the server closed them with; `None` where the peer went.
     pub closes: Tally<Option<u16>>,
+    /// When the newest backup was made that was seen, in seconds since 1970; 0 without one.
+    pub newest_backup: AtomicI64,
     /// Answers by the template of the route and the first digit of the status.
     pub requests: Tally<(String, u16)>,
 }
@@ -76,6 +79,7 @@ impl Meters {
             hashing: Gauge::default(),
             sockets: Gauge::default(),
             closes: Tally::default(),
+            newest_backup: AtomicI64::default(),
             requests: Tally::default(),
         }
     }

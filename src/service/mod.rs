@@ -9,10 +9,12 @@
 
 pub mod account;
 pub mod admin;
+pub mod backup;
 mod elsewhere;
 pub mod export;
 pub mod guest;
 mod hashing;
+mod keyring;
 pub mod live;
 pub mod login;
 pub mod meters;
@@ -20,7 +22,7 @@ mod pace;
 pub mod prompt;
 mod recitals;
 pub mod recovery;
-mod restored;
+pub mod restored;
 mod retention;
 mod rights;
 pub mod session;
@@ -44,6 +46,7 @@ use crate::llm::ChatModel;
 use crate::llm::chain::Chain;
 use crate::safety::{Assessment, Gate, PackError};
 use crate::store::{Bulletin, Store};
+use backup::Backups;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
@@ -70,6 +73,8 @@ pub struct Parts {
     pub masters: Masters,
     /// What this machine remembers of the store outside it, if anything.
     pub witness: Option<Witness>,
+    /// Where backups of the store are made, if anywhere.
+    pub backups: Option<Backups>,
     /// The time.
     pub clock: Arc<dyn Clock>,
     /// Random bytes.
@@ -85,6 +90,8 @@ pub struct App {
     /// What has.
     vault: vault::Vault,
     witness: Option<Witness>,
+    backups: Option<Backups>,
+    keyring: keyring::FollowUp,
     bulletin: Option<Arc<dyn Bulletin>>,
     chain: Chain,
     keys: Arc<Ring>,
@@ -159,6 +166,8 @@ impl App {
             settings,
             store: parts.store,
             witness: parts.witness,
+            backups: parts.backups,
+            keyring: keyring::FollowUp::default(),
             bulletin: parts.bulletin,
             clock: parts.clock,
             random: parts.random,

@@ -4,10 +4,39 @@
 //! database never lags behind what this machine remembers of it unless it is an old copy; on an old copy no token,
 //! ticket or code of its time holds, and who was erased since is erased again before anybody is served.
 
-use super::App;
+use super::{App, rights};
 use crate::auth::witness::Witness;
 use crate::domain::{Error, Result, Timestamp, UserId};
+use crate::store::Store;
 use std::sync::atomic::Ordering;
+
+/// Makes everything void that was valid in an old copy, and erases who was erased since it was made; who that was.
+pub async fn settle(
+    store: &dyn Store,
+    erased: &[(UserId, Timestamp)],
+    now: Timestamp,
+) -> Result<Vec<UserId>> {
+    let again = erase_again(store, erased, now).await?;
+    store.begin_anew().await?;
+    Ok(again)
+}
+
+/// Erases who was erased before and is there again, as they were then; who that was.
+async fn erase_again(
+    store: &dyn Store,
+    erased: &[(UserId, Timestamp)],
+    now: Timestamp,
+) -> Result<Vec<UserId>> {
+    let mut again = Vec::new();
+    for (user_id, at) in erased {
+        let back = store.user(*user_id).await?;
+        if back.is_some_and(|user| user.created_at <= *at) {
+            rights::delete(store, *user_id, now).await?;
+            again.push(*user_id);
+        }
+    }
+    Ok(again)
+}
 
 impl App {
     /// Looks whether the database is older than what this machine has seen of it, and if so begins anew: whether
@@ -34,14 +63,17 @@ impl App {
     /// Erases who was erased before, or was to be, and is there, as they were then; how many.
     async fn erase_again(&self) -> Result<u64> {
         let mut again: u64 = 0;
-        for (user_id, at) in self.remember(Witness::erased).await? {
-            let back = self.store.user(user_id).await?;
-            if back.is_some_and(|user| user.created_at <= at) {
-                self.delete(user_id).await?;
-                self.vault.forget(Some(user_id));
-                self.stop_turns_of(user_id);
-                again += 1;
-            }
+        self.unscrubbed.store(true, Ordering::Relaxed);
+        for user_id in erase_again(
+            &*self.store,
+            &self.remember(Witness::erased).await?,
+            self.clock.now(),
+        )
+        .await?
+        {
+            self.vault.forget(Some(user_id));
+            self.stop_turns_of(user_id);
+            again += 1;
         }
         Ok(again)
     }
@@ -69,6 +101,7 @@ impl App {
 
     /// Remembers beside the database that somebody was erased.
     pub(super) async fn remember_erased(&self, user_id: UserId, at: Timestamp) {
+        self.keyring.wanted(user_id, at);
         if let Err(error) = self
             .remember(move |witness| witness.add_erased(user_id, at))
             .await

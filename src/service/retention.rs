@@ -45,7 +45,8 @@ impl App {
             self.unscrubbed.store(true, Ordering::Relaxed);
         }
         self.scrub().await;
-        Ok(())
+        self.follow_up_in_keyring().await;
+        self.look_at_backups().await
     }
 }
 

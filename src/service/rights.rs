@@ -7,7 +7,7 @@
 use super::App;
 use crate::domain::rights::{self, Access, Erased};
 use crate::domain::{AccessId, Error, Result, SessionId, Timestamp, UserId};
-use crate::store::Deleted;
+use crate::store::{Deleted, Store};
 use crate::wire::rights::ReceiptBody;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -32,12 +32,14 @@ impl App {
             return Err(Error::not_found("user"));
         }
         self.remember_erased(user_id, now).await;
-        let deleted = self.delete(user_id).await.inspect_err(|_| {
+        self.unscrubbed.store(true, Ordering::Relaxed);
+        let deleted = delete(&*self.store, user_id, now).await.inspect_err(|_| {
             self.unfinished.store(true, Ordering::Relaxed);
         });
         let deleted = deleted?.ok_or_else(|| Error::not_found("user"))?;
         self.voided(user_id);
         self.stop_turns_of(user_id);
+        let backups = self.follow_up_in_keyring().await;
         tracing::info!(%user_id, "account erased");
         let erased = match deleted {
             Deleted::With(erased) => Some(erased.into()),
@@ -49,30 +51,9 @@ impl App {
             erased_at: now,
             erased,
             key_destroyed: true,
+            backups,
             overwritten: self.store.has_files().then_some(overwritten),
         })
-    }
-
-    /// Deletes an account, what was said a part at a time before the rest: no one transaction may take longer than an
-    /// answer may. `None` when there is none.
-    pub(super) async fn delete(&self, user_id: UserId) -> Result<Option<Deleted>> {
-        self.unscrubbed.store(true, Ordering::Relaxed);
-        let mut before = 0;
-        loop {
-            let steps = self.store.delete_steps(user_id, STEPS).await?;
-            before += i64::try_from(steps).unwrap_or(i64::MAX);
-            if steps < u64::from(STEPS) {
-                break;
-            }
-        }
-        let deleted = self.store.delete_user(user_id, self.clock.now()).await?;
-        Ok(deleted.map(|deleted| match deleted {
-            Deleted::With(erased) => Deleted::With(Erased {
-                steps: erased.steps + before,
-                ..erased
-            }),
-            Deleted::Unknown => Deleted::Unknown,
-        }))
     }
 
     /// Somebody who is erased is not answered any more.
@@ -141,4 +122,29 @@ impl App {
         let owner = self.store.owner(session_id).await?;
         owner.ok_or_else(|| Error::not_found("session"))
     }
+}
+
+/// Deletes an account, what was said a part at a time before the rest: no one transaction may take longer than an
+/// answer may. `None` when there is none.
+pub(super) async fn delete(
+    store: &dyn Store,
+    user_id: UserId,
+    now: Timestamp,
+) -> Result<Option<Deleted>> {
+    let mut before = 0;
+    loop {
+        let steps = store.delete_steps(user_id, STEPS).await?;
+        before += i64::try_from(steps).unwrap_or(i64::MAX);
+        if steps < u64::from(STEPS) {
+            break;
+        }
+    }
+    let deleted = store.delete_user(user_id, now).await?;
+    Ok(deleted.map(|deleted| match deleted {
+        Deleted::With(erased) => Deleted::With(Erased {
+            steps: erased.steps + before,
+            ..erased
+        }),
+        Deleted::Unknown => Deleted::Unknown,
+    }))
 }

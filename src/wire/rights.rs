@@ -168,6 +168,9 @@ pub struct ReceiptBody {
     pub erased: Option<ErasedBody>,
     /// Whether the key was destroyed without which nothing of it can be read, in no backup either: always.
     pub key_destroyed: bool,
+    /// Whether the key has been taken out of the keyring of the backups that deepme makes, so that no older one of
+    /// them has anything of what you said. If not, it is tried again every minute. Null where there are none.
+    pub backups: Option<bool>,
     /// Whether what was deleted has been overwritten in the files of the database, too. If not, it will be
     /// within minutes. Of PostgreSQL it cannot be said and is null: see the privacy page of the documentation.
     pub overwritten: Option<bool>,

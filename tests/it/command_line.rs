@@ -1,6 +1,7 @@
 //! The real binary: what it prints, where, and with which exit code.
 
 mod accounts;
+mod backup;
 mod keys;
 mod logs;
 mod metrics;

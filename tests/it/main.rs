@@ -21,6 +21,7 @@ mod raw;
 mod support;
 mod talkers;
 
+mod backup;
 mod bad_frames;
 mod bad_requests;
 mod chain;

@@ -86,6 +86,18 @@ async fn the_operations_manual_has_every_name_and_its_kind() {
     let keys = Arc::new(tempfile::tempdir().unwrap());
     let connected = Server::one_of_several(&cluster().database().await, &keys).await;
     let mut kinds = BTreeMap::new();
+    let backups = embedded.dir.path().join("backups");
+    std::fs::create_dir(&backups).unwrap();
+    for day in 20..23 {
+        let name = format!("deepme-202611{day}T030000Z.backup");
+        std::fs::write(backups.join(name), "").unwrap();
+    }
+    embedded.app.tidy().await.unwrap();
+    let newest = "2026-11-22T03:00:00Z".parse().unwrap();
+    let newest = deepme::domain::Timestamp::as_seconds(newest);
+    let figures = Figures::of(shown(&embedded).await).await;
+    let told = figures.get("deepme_backup_time_seconds").to_string();
+    assert_eq!(told, newest.to_string());
     for server in [&embedded, &connected] {
         // So that whatever only shows once it has happened has happened.
         let figures = Figures::of(shown(server).await).await;

@@ -201,6 +201,7 @@ fn program(store: Arc<dyn Store>, masters: MasterKeys) -> Arc<App> {
         keys: deepme::auth::keys::Keys::generate(&SystemRandom).unwrap(),
         masters: Masters::fixed(masters),
         witness: None,
+        backups: None,
         clock: Arc::new(ManualClock::new(START)),
         random: Arc::new(SystemRandom),
     })

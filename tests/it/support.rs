@@ -14,7 +14,9 @@ use deepme::domain::time::ManualClock;
 use deepme::domain::{SessionId, Timestamp, UserId};
 use deepme::llm::ChatModel;
 use deepme::llm::scripted::{Act, Gate, Scripted};
+use deepme::service::backup::{Backups, Place};
 use deepme::service::{App, Parts};
+use deepme::store::copy::Snapshots;
 use deepme::store::postgres::{Connector, PostgresBulletin, PostgresStore};
 use deepme::store::sqlite::SqliteStore;
 use deepme::store::{Bulletin, Store};
@@ -57,6 +59,7 @@ pub fn held(before: &str, gate: &Gate, after: &str) -> Vec<Act> {
 /// What a server stands on.
 struct Opened {
     store: Arc<dyn Store>,
+    snapshots: Arc<dyn Snapshots>,
     bulletin: Option<Arc<dyn Bulletin>>,
     /// Whether nobody else works on it.
     alone: bool,
@@ -71,8 +74,10 @@ pub fn on_postgres() -> bool {
 async fn open(dir: &TempDir, clock: &ManualClock, on_postgres: bool) -> Opened {
     let file = dir.path().join("data/t.db");
     if !on_postgres {
+        let store = Arc::new(SqliteStore::open(&file, clock).unwrap());
         return Opened {
-            store: Arc::new(SqliteStore::open(&file, clock).unwrap()),
+            snapshots: Arc::<SqliteStore>::clone(&store),
+            store,
             bulletin: None,
             alone: true,
         };
@@ -84,8 +89,10 @@ async fn open(dir: &TempDir, clock: &ManualClock, on_postgres: bool) -> Opened {
         std::fs::write(&file, &url).unwrap();
     }
     let (store, connector) = postgres(&url).await;
+    let store = Arc::new(store);
     Opened {
-        store: Arc::new(store),
+        snapshots: Arc::<PostgresStore>::clone(&store),
+        store,
         bulletin: Some(PostgresBulletin::start(connector)),
         alone: true,
     }
@@ -144,7 +151,11 @@ impl Server {
 
     /// A server on embedded SQLite, whatever the others run on.
     pub async fn embedded() -> Self {
-        let dir = Arc::new(tempfile::tempdir().unwrap());
+        Self::embedded_on(Arc::new(tempfile::tempdir().unwrap())).await
+    }
+
+    /// The same on a directory that may have a database.
+    pub async fn embedded_on(dir: Arc<TempDir>) -> Self {
         let clock = Arc::new(ManualClock::new(START));
         let opened = open(&dir, &clock, false).await;
         Self::of(dir, Config::default(), None, opened, clock).await
@@ -154,8 +165,10 @@ impl Server {
     pub async fn one_of_several(url: &str, keys: &Arc<TempDir>) -> Self {
         let clock = Arc::new(ManualClock::new(START));
         let (store, connector) = postgres(url).await;
+        let store = Arc::new(store);
         let opened = Opened {
-            store: Arc::new(store),
+            snapshots: Arc::<PostgresStore>::clone(&store),
+            store,
             bulletin: Some(PostgresBulletin::start(connector)),
             alone: false,
         };
@@ -172,6 +185,7 @@ impl Server {
     ) -> Self {
         let Opened {
             store,
+            snapshots,
             bulletin,
             alone,
         } = opened;
@@ -186,6 +200,10 @@ impl Server {
             models: models.unwrap_or_else(|| vec![Arc::clone(&model) as Arc<dyn ChatModel>]),
             keys,
             masters: Masters::of_file(masters, master_file),
+            backups: Some(Backups {
+                place: Place::new(dir.path().join("backups")),
+                snapshots,
+            }),
             witness: Some(Witness::beside(&dir.path().join("witness"))),
             clock: Arc::<ManualClock>::clone(&clock),
             random: Arc::new(SystemRandom),

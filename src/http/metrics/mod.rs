@@ -21,6 +21,7 @@ use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
 use process::Process;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 use text::{Kind, Page};
 use tokio::net::TcpListener;
@@ -63,8 +64,21 @@ fn page(app: &App, process: &Process) -> String {
     sockets(app, &mut page);
     models(&app.models(), &mut page);
     store(app.store_load(), &mut page);
+    backups(app, &mut page);
     process.show(app.meters().started, &mut page);
     page.into_text()
+}
+
+fn backups(app: &App, page: &mut Page) {
+    let newest = app.meters().newest_backup.load(Ordering::Relaxed);
+    if newest > 0 {
+        page.family(
+            "deepme_backup_time_seconds",
+            Kind::Gauge,
+            "When the newest backup was made, since 1970",
+        )
+        .sample(&[], newest);
+    }
 }
 
 fn turns(app: &App, page: &mut Page) {

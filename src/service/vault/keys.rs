@@ -35,6 +35,10 @@ impl DataKeys {
         }
     }
 
+    pub(super) fn masters(&self) -> Arc<Masters> {
+        Arc::clone(&self.masters)
+    }
+
     /// The person's key, which is made if they have none; `None` when there is no such person.
     pub(super) async fn of(&self, user_id: UserId) -> Result<Option<Arc<DataKey>>> {
         if let Some(key) = self.known().get(&user_id) {

@@ -32,6 +32,11 @@ impl Vault {
         }
     }
 
+    /// The keys that wrap data keys.
+    pub(super) fn masters(&self) -> Arc<Masters> {
+        self.keys.masters()
+    }
+
     /// The account is gone, or may be: its key must not stay in memory.
     pub(super) fn forget(&self, user_id: Option<crate::domain::UserId>) {
         self.keys.forget(user_id);

@@ -1,10 +1,11 @@
-//! Copying a whole database into an empty one, whatever their kinds.
+//! Copying a whole database into an empty one, or into an archive, whatever their kinds.
 //!
 //! Owns the engine, [`copy`], and what a backend gives to it: a [`Source`] and a [`Sink`]. Called by
-//! `deepme db copy`. Invariants: the source is read as it was at one moment and is not written to; the
+//! `deepme db copy` and the backups. Invariants: the source is read as it was at one moment and is not written to; the
 //! target gets all of it in one transaction or nothing; what is reported as copied was read back and
 //! is the same; there is never more than a page of rows in memory.
 
+pub mod archive;
 mod digest;
 pub mod tables;
 
@@ -47,6 +48,12 @@ pub trait Source: Send {
     ) -> BoxFuture<'_, Result<Vec<Row>>>;
 }
 
+/// Where a database can be had as it is at this moment, whatever is written to it meanwhile.
+pub trait Snapshots: Send + Sync + 'static {
+    /// The database. Fails with `config` when its schema is not the one that this program works with.
+    fn snapshot(&self) -> BoxFuture<'_, Result<Box<dyn Source>>>;
+}
+
 /// An empty database in a transaction, which is undone when this is dropped.
 pub trait Sink: Send {
     /// Adds rows.
@@ -70,6 +77,8 @@ pub struct Copied {
 /// What is being done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Phase {
+    /// A file is read before anything is done with it.
+    Reading,
     /// Rows go over.
     Copying,
     /// The copy is read back.
@@ -123,10 +132,22 @@ pub async fn copy(
     stop: &CancellationToken,
     tell: &(dyn Fn(Progress) + Sync),
 ) -> Result<Vec<Copied>, Failure> {
+    let all: Vec<&'static Table> = TABLES.iter().collect();
+    copy_of(&all, source, sink, stop, tell).await
+}
+
+/// The same with some tables only, which must be in the order of [`TABLES`].
+pub async fn copy_of(
+    tables: &[&'static Table],
+    source: &mut dyn Source,
+    sink: Box<dyn Sink>,
+    stop: &CancellationToken,
+    tell: &(dyn Fn(Progress) + Sync),
+) -> Result<Vec<Copied>, Failure> {
     let mut sink = sink;
     let sent = unless(stop, async {
         let mut sent = Vec::new();
-        for table in TABLES {
+        for &table in tables {
             sent.push(transfer(source, Some(&mut *sink), table, Phase::Copying, tell).await?);
         }
         Ok(sent)
@@ -135,7 +156,7 @@ pub async fn copy(
     let mut target = sink.commit().await?;
     let kept = unless(stop, async {
         let mut kept = Vec::new();
-        for table in TABLES {
+        for &table in tables {
             kept.push(transfer(&mut *target, None, table, Phase::Verifying, tell).await?);
         }
         Ok(kept)

@@ -8,7 +8,7 @@ use super::pool::Told;
 use super::{PostgresStore, migrate};
 use crate::domain::{Error, ErrorCode, Result};
 use crate::store::copy::tables::{Column, Kind, TABLES, Table};
-use crate::store::copy::{Cell, Failure, Left, PAGE, Row, Sink, Source, not_empty};
+use crate::store::copy::{Cell, Failure, Left, PAGE, Row, Sink, Snapshots, Source, not_empty};
 use crate::store::sealing::{NO_TRACES, ONLY_TRACES, Sealing};
 use futures_util::future::BoxFuture;
 use tokio::task::JoinHandle;
@@ -103,6 +103,12 @@ impl PostgresStore {
             client.batch_execute(statement).await.map_err(failed)?;
         }
         Ok(())
+    }
+}
+
+impl Snapshots for PostgresStore {
+    fn snapshot(&self) -> BoxFuture<'_, Result<Box<dyn Source>>> {
+        Box::pin(self.source())
     }
 }
 

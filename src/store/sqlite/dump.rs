@@ -7,7 +7,7 @@
 use super::{SqliteStore, failed, migrate};
 use crate::domain::{Error, ErrorCode, Result};
 use crate::store::copy::tables::{Column, Kind, TABLES, Table};
-use crate::store::copy::{Cell, Failure, Left, PAGE, Row, Sink, Source, not_empty};
+use crate::store::copy::{Cell, Failure, Left, PAGE, Row, Sink, Snapshots, Source, not_empty};
 use crate::store::sealing::{NO_TRACES, ONLY_TRACES, Sealing};
 use futures_util::future::BoxFuture;
 use rusqlite::{Connection, OpenFlags, ToSql, params_from_iter, types::ToSqlOutput};
@@ -82,6 +82,12 @@ impl SqliteStore {
         Self::settle(path)?;
         migrate::overwrite_backups(path, crate::store::SEALED_SINCE)?;
         connection.execute_batch(NO_TRACES).map_err(failed)
+    }
+}
+
+impl Snapshots for SqliteStore {
+    fn snapshot(&self) -> BoxFuture<'_, Result<Box<dyn Source>>> {
+        Box::pin(Self::source(self.path.to_path_buf()))
     }
 }
 

@@ -14,6 +14,7 @@ mod emotion;
 mod extract;
 mod guest;
 mod health;
+mod insight;
 mod linger;
 mod metrics;
 mod origin;
@@ -120,6 +121,7 @@ fn rest() -> OpenApiRouter<Surface> {
         .routes(routes!(emotion::end_session))
         .routes(routes!(emotion::generate))
         .routes(routes!(emotion::list_steps))
+        .routes(routes!(insight::correct, insight::take_back))
         .routes(routes!(health::ready))
         .routes(routes!(health::ready_too))
         .routes(routes!(health::live))

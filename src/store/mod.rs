@@ -21,7 +21,7 @@ use crate::domain::meter::Load;
 use crate::domain::news::News;
 use crate::domain::prompt::{Prompt, PromptName};
 use crate::domain::session::EmotionSession;
-use crate::domain::step::{EmotionStep, FinishReason, MessageId, StepStatus, StepType};
+use crate::domain::step::{EmotionStep, FinishReason, Marks, MessageId, StepStatus, StepType};
 use crate::domain::transcript::{Exchange, Summary};
 use crate::domain::usage::{Day, Tokens, Usage};
 use crate::domain::user::{Email, User, UserFilter};
@@ -30,7 +30,7 @@ use futures_util::future::BoxFuture;
 use tokio::sync::broadcast;
 
 /// The schema version that this program works with.
-pub const SCHEMA_VERSION: i64 = 6;
+pub const SCHEMA_VERSION: i64 = 7;
 
 /// The first schema version in which words are sealed.
 const SEALED_SINCE: i64 = 5;
@@ -223,7 +223,7 @@ pub trait Store: Accounts + Rights {
         lease_until: Timestamp,
     ) -> BoxFuture<'_, Result<()>>;
 
-    /// Closes a step with its answer: a pending one, or one that was closed as interrupted, because
+    /// Closes a step with its answer and, where one is given, its safety tier: a pending one, or one that was closed as interrupted, because
     /// who took its turn for dead knows less than who ran it. Charges its tokens once to the day of the
     /// end; what the person has used of that day, or `None` when the step has another end.
     fn finish_step(&self, finish: FinishStep) -> BoxFuture<'_, Result<Option<Usage>>>;
@@ -245,6 +245,15 @@ pub trait Store: Accounts + Rights {
         session_id: SessionId,
         message_id: Option<MessageId>,
     ) -> BoxFuture<'_, Result<Option<EmotionStep>>>;
+
+    /// Replaces what the person says that they felt in a step of theirs, `None` takes it back; `false`
+    /// when there is no such step of theirs.
+    fn correct_step(
+        &self,
+        user_id: UserId,
+        step_id: StepId,
+        correction: Option<String>,
+    ) -> BoxFuture<'_, Result<bool>>;
 
     /// The steps of the user's session by ascending order, at most `limit`, those after `after`;
     /// `None` when the session is not this user's.
@@ -338,6 +347,8 @@ pub struct BeginStep {
     pub user_input: String,
     /// The client's name for the message.
     pub message_id: Option<MessageId>,
+    /// What was made of the words by then.
+    pub marks: Marks,
     /// Now.
     pub at: Timestamp,
     /// Until when the step counts as running if nobody extends it.
@@ -384,6 +395,8 @@ pub struct FinishStep {
     pub prompt_version: Option<String>,
     /// Tokens of the answer, when the provider counted them.
     pub output_tokens: Option<i64>,
+    /// The tier of the words together with those before, if it is another one than that of the words alone.
+    pub safety_tier: Option<String>,
     /// What is charged to the person, counted or estimated.
     pub charge: Tokens,
     /// Now.

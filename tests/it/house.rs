@@ -334,6 +334,7 @@ const WITH_WORDS: &[&str] = &[
     "begin_step",
     "checkpoint_step",
     "finish_step",
+    "correct_step",
     "step",
     "find_step",
     "steps",

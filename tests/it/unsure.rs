@@ -205,6 +205,15 @@ impl Store for Unsure {
         self.inner.end_session(user_id, session_id, at)
     }
 
+    fn correct_step(
+        &self,
+        user_id: UserId,
+        step_id: StepId,
+        correction: Option<String>,
+    ) -> BoxFuture<'_, Result<bool>> {
+        self.inner.correct_step(user_id, step_id, correction)
+    }
+
     fn begin_step(&self, begin: BeginStep) -> BoxFuture<'_, Result<Begun>> {
         Box::pin(async move {
             let begun = self.inner.begin_step(begin).await;

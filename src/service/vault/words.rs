@@ -5,10 +5,11 @@
 
 use super::Vault;
 use crate::auth::seal::{DataKey, Place};
+use crate::domain::emotion::Emotion;
 use crate::domain::prompt::{Prompt, PromptName};
 use crate::domain::rights::Access;
 use crate::domain::session::{EmotionSession, Labels};
-use crate::domain::step::{EmotionStep, MessageId};
+use crate::domain::step::{EmotionStep, Marks, MessageId};
 use crate::domain::usage::Usage;
 use crate::domain::{AccessId, Error, Result, SessionId, StepId, Timestamp, UserId};
 use crate::store::{BeginStep, Begun, Briefing, FinishStep, Fold, storable};
@@ -16,6 +17,11 @@ use std::sync::Arc;
 
 /// Steps that are opened without leaving the runtime's worker: opening one of 2 KiB takes about 10 µs.
 const FEW: usize = 100;
+
+/// The columns of what is made of words.
+const EMOTION: &str = "emotion";
+const CORRECTION: &str = "correction";
+const TIER: &str = "safety_tier";
 
 impl Vault {
     pub(in crate::service) async fn add_session(&self, session: EmotionSession) -> Result<()> {
@@ -67,8 +73,12 @@ impl Vault {
         };
         let place = Place::UserInput(begin.step_id);
         let user_input = key.seal(place, &begin.user_input, &*self.random)?;
+        let marks = marks(begin.step_id, begin.marks, |place, text| {
+            key.seal(place, text, &*self.random)
+        })?;
         let begun = self.store.begin_step(BeginStep {
             user_input,
+            marks,
             ..begin
         });
         Ok(match begun.await? {
@@ -101,12 +111,32 @@ impl Vault {
         let key = self.key(user_id).await?;
         let place = Place::GptResponse(finish.step_id);
         let gpt_response = key.seal(place, &finish.gpt_response, &*self.random)?;
+        let place = Place::Mark(finish.step_id, TIER);
+        let tier = finish.safety_tier.as_deref();
+        let safety_tier = tier
+            .map(|tier| key.seal(place, tier, &*self.random))
+            .transpose()?;
         self.store
             .finish_step(FinishStep {
                 gpt_response,
+                safety_tier,
                 ..finish
             })
             .await
+    }
+
+    pub(in crate::service) async fn correct_step(
+        &self,
+        user_id: UserId,
+        step_id: StepId,
+        correction: Option<Emotion>,
+    ) -> Result<bool> {
+        let key = self.key(user_id).await?;
+        let place = Place::Mark(step_id, CORRECTION);
+        let sealed = correction
+            .map(|label| key.seal(place, &Marks::written_label(label), &*self.random))
+            .transpose()?;
+        self.store.correct_step(user_id, step_id, sealed).await
     }
 
     pub(in crate::service) async fn step(
@@ -312,7 +342,27 @@ fn open_step(key: &DataKey, step: EmotionStep) -> Result<EmotionStep> {
     Ok(EmotionStep {
         user_input: key.open(Place::UserInput(step.step_id), &step.user_input)?,
         gpt_response: key.open(Place::GptResponse(step.step_id), &step.gpt_response)?,
+        marks: marks(step.step_id, step.marks, |place, text| {
+            key.open(place, text)
+        })?,
         ..step
+    })
+}
+
+/// What was made of the words of a step, each through `pass`.
+fn marks(
+    step_id: StepId,
+    marks: Marks,
+    pass: impl Fn(Place, &str) -> Result<String>,
+) -> Result<Marks> {
+    let one = |column: &'static str, text: Option<String>| {
+        text.map(|text| pass(Place::Mark(step_id, column), &text))
+            .transpose()
+    };
+    Ok(Marks {
+        emotion: one(EMOTION, marks.emotion)?,
+        correction: one(CORRECTION, marks.correction)?,
+        safety_tier: one(TIER, marks.safety_tier)?,
     })
 }
 

@@ -363,6 +363,20 @@ impl Store for PostgresStore {
         ))
     }
 
+    fn correct_step(
+        &self,
+        user_id: UserId,
+        step_id: StepId,
+        correction: Option<String>,
+    ) -> BoxFuture<'_, Result<bool>> {
+        run!(self, Again::Always, |c| steps::correct(
+            &c,
+            user_id,
+            step_id,
+            correction.as_deref()
+        ))
+    }
+
     fn steps(
         &self,
         user_id: UserId,

@@ -316,6 +316,18 @@ impl Store for SqliteStore {
         )
     }
 
+    fn correct_step(
+        &self,
+        user_id: UserId,
+        step_id: StepId,
+        correction: Option<String>,
+    ) -> BoxFuture<'_, Result<bool>> {
+        Box::pin(
+            self.workers
+                .write(move |c| steps::correct(c, user_id, step_id, correction.as_deref())),
+        )
+    }
+
     fn steps(
         &self,
         user_id: UserId,

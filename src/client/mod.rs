@@ -9,7 +9,7 @@ pub use socket::{ABNORMAL, ConnectOptions, Event, Socket};
 
 use crate::domain::emotion::Emotion;
 use crate::domain::{SessionId, StepId, UserId};
-use crate::wire::insight::{EmotionRequest, StepEmotionBody};
+use crate::wire::insight::{EmotionRequest, FlowBody, StepEmotionBody, TrendBody};
 use crate::wire::rest::{
     ChangePasswordRequest, ClientKind, CreateSessionRequest, GenerateRequest, HealthBody,
     LoginBody, LoginRequest, Problem, PromptBody, PromptRequest, RefreshRequest, RegisterRequest,
@@ -291,6 +291,17 @@ impl Client {
             None::<&()>,
         )
         .await
+    }
+
+    /// `GET /emotion/sessions/{session_id}/flow`
+    pub async fn flow(&self, session_id: SessionId) -> Result<FlowBody> {
+        self.get(&format!("/emotion/sessions/{session_id}/flow"))
+            .await
+    }
+
+    /// `GET /emotion/trends/user/{user_id}`, of the last 30 days.
+    pub async fn trend(&self, user_id: UserId) -> Result<TrendBody> {
+        self.get(&format!("/emotion/trends/user/{user_id}")).await
     }
 
     /// `GET /emotion/steps/{session_id}`, by ascending order.

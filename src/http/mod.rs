@@ -19,6 +19,7 @@ mod linger;
 mod metrics;
 mod origin;
 mod page;
+mod picture;
 mod problem;
 mod prompt;
 mod recovery;
@@ -122,6 +123,8 @@ fn rest() -> OpenApiRouter<Surface> {
         .routes(routes!(emotion::generate))
         .routes(routes!(emotion::list_steps))
         .routes(routes!(insight::correct, insight::take_back))
+        .routes(routes!(insight::flow))
+        .routes(routes!(insight::trend))
         .routes(routes!(health::ready))
         .routes(routes!(health::ready_too))
         .routes(routes!(health::live))

@@ -8,12 +8,14 @@
 
 mod accounts;
 pub mod copy;
+mod insights;
 pub mod postgres;
 mod rights;
 pub mod sealing;
 pub mod sqlite;
 
 pub use accounts::{Accounts, PasswordChange, Rotate, Rotated};
+pub use insights::Insights;
 pub use rights::{Deleted, Rights};
 
 use crate::domain::keyring::WrappedKey;
@@ -123,7 +125,7 @@ impl SchemaState {
 /// The documented contract of a database. Every method may also fail with `unavailable` when the
 /// database cannot be reached or does not answer in time, with `invalid_input` when a text holds the
 /// NUL character, which not every database can store, and with `internal` on a defect.
-pub trait Store: Accounts + Rights {
+pub trait Store: Accounts + Rights + Insights {
     /// Whether what works on the database inside this process still does, however the database is:
     /// `false` means that only another process can help. A database elsewhere that does not answer is
     /// no reason. Takes as long as an answer may take.
@@ -245,15 +247,6 @@ pub trait Store: Accounts + Rights {
         session_id: SessionId,
         message_id: Option<MessageId>,
     ) -> BoxFuture<'_, Result<Option<EmotionStep>>>;
-
-    /// Replaces what the person says that they felt in a step of theirs, `None` takes it back; `false`
-    /// when there is no such step of theirs.
-    fn correct_step(
-        &self,
-        user_id: UserId,
-        step_id: StepId,
-        correction: Option<String>,
-    ) -> BoxFuture<'_, Result<bool>>;
 
     /// The steps of the user's session by ascending order, at most `limit`, those after `after`;
     /// `None` when the session is not this user's.

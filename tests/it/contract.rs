@@ -5,6 +5,7 @@
 
 mod accounts;
 mod codes;
+mod insights;
 mod keyring;
 mod load;
 pub mod logins;
@@ -201,6 +202,9 @@ macro_rules! every_case {
                 everybody_begins_anew,
                 words_are_forgotten_by_when_the_last_one_was_said,
                 sessions_are_forgotten_by_when_the_last_word_was_said;
+            insights:
+                what_was_made_of_a_session_is_listed_by_order_newest_kept,
+                what_was_made_of_sessions_is_listed_by_when_they_began;
             prompts:
                 versions_count_up_and_the_newest_counts,
                 racers_get_versions_of_their_own,

@@ -335,6 +335,8 @@ const WITH_WORDS: &[&str] = &[
     "checkpoint_step",
     "finish_step",
     "correct_step",
+    "marks",
+    "marks_between",
     "step",
     "find_step",
     "steps",

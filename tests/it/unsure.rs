@@ -1,6 +1,7 @@
 //! Commits that take long: one whose outcome nobody learns (fault 12), and one that others overtake.
 
 mod accounts;
+mod insights;
 mod rights;
 
 use crate::support::Server;
@@ -203,15 +204,6 @@ impl Store for Unsure {
         at: Timestamp,
     ) -> BoxFuture<'_, Result<Option<EmotionSession>>> {
         self.inner.end_session(user_id, session_id, at)
-    }
-
-    fn correct_step(
-        &self,
-        user_id: UserId,
-        step_id: StepId,
-        correction: Option<String>,
-    ) -> BoxFuture<'_, Result<bool>> {
-        self.inner.correct_step(user_id, step_id, correction)
     }
 
     fn begin_step(&self, begin: BeginStep) -> BoxFuture<'_, Result<Begun>> {

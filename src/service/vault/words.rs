@@ -4,12 +4,12 @@
 //! they were said on this side and sealed on the other.
 
 use super::Vault;
+use super::insights::{TIER, marks};
 use crate::auth::seal::{DataKey, Place};
-use crate::domain::emotion::Emotion;
 use crate::domain::prompt::{Prompt, PromptName};
 use crate::domain::rights::Access;
 use crate::domain::session::{EmotionSession, Labels};
-use crate::domain::step::{EmotionStep, Marks, MessageId};
+use crate::domain::step::{EmotionStep, MessageId};
 use crate::domain::usage::Usage;
 use crate::domain::{AccessId, Error, Result, SessionId, StepId, Timestamp, UserId};
 use crate::store::{BeginStep, Begun, Briefing, FinishStep, Fold, storable};
@@ -17,11 +17,6 @@ use std::sync::Arc;
 
 /// Steps that are opened without leaving the runtime's worker: opening one of 2 KiB takes about 10 µs.
 const FEW: usize = 100;
-
-/// The columns of what is made of words.
-const EMOTION: &str = "emotion";
-const CORRECTION: &str = "correction";
-const TIER: &str = "safety_tier";
 
 impl Vault {
     pub(in crate::service) async fn add_session(&self, session: EmotionSession) -> Result<()> {
@@ -123,20 +118,6 @@ impl Vault {
                 ..finish
             })
             .await
-    }
-
-    pub(in crate::service) async fn correct_step(
-        &self,
-        user_id: UserId,
-        step_id: StepId,
-        correction: Option<Emotion>,
-    ) -> Result<bool> {
-        let key = self.key(user_id).await?;
-        let place = Place::Mark(step_id, CORRECTION);
-        let sealed = correction
-            .map(|label| key.seal(place, &Marks::written_label(label), &*self.random))
-            .transpose()?;
-        self.store.correct_step(user_id, step_id, sealed).await
     }
 
     pub(in crate::service) async fn step(
@@ -279,7 +260,7 @@ impl Vault {
     }
 
     /// The person's key; who does not exist has nothing to seal or to open.
-    async fn key(&self, user_id: UserId) -> Result<Arc<DataKey>> {
+    pub(super) async fn key(&self, user_id: UserId) -> Result<Arc<DataKey>> {
         let key = self.keys.of(user_id).await?;
         key.ok_or_else(|| Error::not_found("user"))
     }
@@ -316,7 +297,7 @@ impl Vault {
     }
 
     /// Opens a list; a long one on a thread where it holds up nobody.
-    async fn open_all<T: Send + 'static>(
+    pub(super) async fn open_all<T: Send + 'static>(
         &self,
         user_id: UserId,
         sealed: Vec<T>,
@@ -346,23 +327,6 @@ fn open_step(key: &DataKey, step: EmotionStep) -> Result<EmotionStep> {
             key.open(place, text)
         })?,
         ..step
-    })
-}
-
-/// What was made of the words of a step, each through `pass`.
-fn marks(
-    step_id: StepId,
-    marks: Marks,
-    pass: impl Fn(Place, &str) -> Result<String>,
-) -> Result<Marks> {
-    let one = |column: &'static str, text: Option<String>| {
-        text.map(|text| pass(Place::Mark(step_id, column), &text))
-            .transpose()
-    };
-    Ok(Marks {
-        emotion: one(EMOTION, marks.emotion)?,
-        correction: one(CORRECTION, marks.correction)?,
-        safety_tier: one(TIER, marks.safety_tier)?,
     })
 }
 

@@ -8,6 +8,7 @@
 mod accounts;
 mod connector;
 mod dump;
+mod insights;
 mod keyring;
 mod logins;
 mod meta;
@@ -360,20 +361,6 @@ impl Store for PostgresStore {
             user_id,
             session_id,
             message_id.as_ref()
-        ))
-    }
-
-    fn correct_step(
-        &self,
-        user_id: UserId,
-        step_id: StepId,
-        correction: Option<String>,
-    ) -> BoxFuture<'_, Result<bool>> {
-        run!(self, Again::Always, |c| steps::correct(
-            &c,
-            user_id,
-            step_id,
-            correction.as_deref()
         ))
     }
 

@@ -356,25 +356,6 @@ pub(super) async fn find(
     row.as_ref().map(step).transpose()
 }
 
-pub(super) async fn correct(
-    c: &Object,
-    user_id: UserId,
-    step_id: StepId,
-    correction: Option<&str>,
-) -> Done<bool> {
-    storable("correction", correction.unwrap_or_default())?;
-    let statement = c
-        .prepare_cached(
-            "UPDATE steps SET correction = $3 WHERE step_id = $1
-             AND session_id IN (SELECT session_id FROM sessions WHERE user_id = $2)",
-        )
-        .await?;
-    let changed = c
-        .execute(&statement, &[&step_id.0, &user_id.0, &correction])
-        .await?;
-    Ok(changed == 1)
-}
-
 pub(super) async fn list(
     c: &Object,
     user_id: UserId,

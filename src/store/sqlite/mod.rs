@@ -7,6 +7,7 @@
 mod accounts;
 mod dump;
 mod file;
+mod insights;
 mod keyring;
 mod logins;
 mod meta;
@@ -313,18 +314,6 @@ impl Store for SqliteStore {
         Box::pin(
             self.workers
                 .read(move |c| steps::find(c, user_id, session_id, message_id.as_ref())),
-        )
-    }
-
-    fn correct_step(
-        &self,
-        user_id: UserId,
-        step_id: StepId,
-        correction: Option<String>,
-    ) -> BoxFuture<'_, Result<bool>> {
-        Box::pin(
-            self.workers
-                .write(move |c| steps::correct(c, user_id, step_id, correction.as_deref())),
         )
     }
 

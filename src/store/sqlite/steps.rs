@@ -242,28 +242,6 @@ pub(super) fn find(
     .map_err(failed)
 }
 
-pub(super) fn correct(
-    c: &Connection,
-    user_id: UserId,
-    step_id: StepId,
-    correction: Option<&str>,
-) -> Result<bool> {
-    storable("correction", correction.unwrap_or_default())?;
-    c.prepare_cached(
-        "UPDATE steps SET correction = ?3 WHERE step_id = ?1
-         AND session_id IN (SELECT session_id FROM sessions WHERE user_id = ?2)",
-    )
-    .and_then(|mut s| {
-        s.execute(params![
-            step_id.0.as_bytes(),
-            user_id.0.as_bytes(),
-            correction
-        ])
-    })
-    .map(|changed| changed == 1)
-    .map_err(failed)
-}
-
 pub(super) fn list(
     c: &Connection,
     user_id: UserId,

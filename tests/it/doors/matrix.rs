@@ -117,6 +117,8 @@ fn doors() -> Vec<Door> {
             .with(|owner| json!({"user_id": owner.person.user_id})),
         known("GET", "/emotion/sessions/user/{user_id}", 403, 200),
         known("GET", "/emotion/sessions/{session_id}", 404, 200),
+        known("GET", "/emotion/sessions/{session_id}/flow", 404, 200),
+        known("GET", "/emotion/trends/user/{user_id}", 403, 200),
         known("GET", "/emotion/steps/{session_id}", 404, 200),
         known("PUT", "/emotion/steps/{step_id}/emotion", 404, 200)
             .with(|_| json!({"emotion_label": "calm"})),

@@ -3,7 +3,7 @@
 use crate::dice::Dice;
 use crate::fill::{STEPS, Talk, WORDS, answer, by_time};
 use deepme::domain::prompt::{Language, PromptName};
-use deepme::domain::step::{FinishReason, StepStatus, StepType};
+use deepme::domain::step::{FinishReason, Marks, StepStatus, StepType};
 use deepme::domain::time::SystemClock;
 use deepme::domain::usage::Tokens;
 use deepme::domain::{Clock as _, Result, SessionId, StepId, UserId};
@@ -109,6 +109,11 @@ async fn turn(store: &dyn Store, (user_id, session_id): Talk, new_session: bool)
             step_type: StepType::default(),
             user_input: WORDS.to_owned(),
             message_id: None,
+            marks: Marks {
+                emotion: Some("A".repeat(95)),
+                correction: None,
+                safety_tier: Some("A".repeat(66)),
+            },
             at,
             lease_until,
             quota: Some(i64::MAX),
@@ -137,6 +142,7 @@ async fn turn(store: &dyn Store, (user_id, session_id): Talk, new_session: bool)
             model: Some("m".to_owned()),
             prompt_version: Some("ko@0".to_owned()),
             output_tokens: Some(90),
+            safety_tier: None,
             charge: Tokens {
                 input: 900,
                 output: 90,

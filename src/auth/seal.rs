@@ -43,6 +43,8 @@ pub enum Place {
     Prompt(Timestamp),
     /// Why somebody read what the person said.
     Reason(AccessId),
+    /// What was made of the words of a step, by the name of its column.
+    Mark(StepId, &'static str),
 }
 
 impl Place {
@@ -76,6 +78,11 @@ impl Place {
             Self::Reason(access) => {
                 data.push(6);
                 data.extend_from_slice(access.0.as_bytes());
+            }
+            Self::Mark(step, column) => {
+                data.push(7);
+                data.extend_from_slice(step.0.as_bytes());
+                data.extend_from_slice(column.as_bytes());
             }
         }
         data
@@ -301,11 +308,19 @@ mod tests {
             Place::Summary(session),
             Place::Label(session, "topic"),
             Place::Prompt(Timestamp::from_micros(8)),
+            Place::Mark(STEP, "emotion"),
         ] {
             assert!(key.open(other, &sealed).is_err(), "{other:?}");
         }
         let (others, _) = masters().fresh(ME, &SystemRandom).unwrap();
         assert!(others.open(place, &sealed).is_err());
+        // A guess is not what the person says, and neither is the tier.
+        let guess = Place::Mark(STEP, "emotion");
+        let sealed = key.seal(guess, "sad", &SystemRandom).unwrap();
+        assert_eq!(key.open(guess, &sealed).unwrap(), "sad");
+        for column in ["correction", "safety_tier"] {
+            assert!(key.open(Place::Mark(STEP, column), &sealed).is_err());
+        }
     }
 
     #[test]

@@ -7,7 +7,9 @@ mod socket;
 
 pub use socket::{ABNORMAL, ConnectOptions, Event, Socket};
 
-use crate::domain::{SessionId, UserId};
+use crate::domain::emotion::Emotion;
+use crate::domain::{SessionId, StepId, UserId};
+use crate::wire::insight::{EmotionRequest, FlowBody, StepEmotionBody, TrendBody};
 use crate::wire::rest::{
     ChangePasswordRequest, ClientKind, CreateSessionRequest, GenerateRequest, HealthBody,
     LoginBody, LoginRequest, Problem, PromptBody, PromptRequest, RefreshRequest, RegisterRequest,
@@ -291,9 +293,36 @@ impl Client {
         .await
     }
 
+    /// `GET /emotion/sessions/{session_id}/flow`
+    pub async fn flow(&self, session_id: SessionId) -> Result<FlowBody> {
+        self.get(&format!("/emotion/sessions/{session_id}/flow"))
+            .await
+    }
+
+    /// `GET /emotion/trends/user/{user_id}`, of the last 30 days.
+    pub async fn trend(&self, user_id: UserId) -> Result<TrendBody> {
+        self.get(&format!("/emotion/trends/user/{user_id}")).await
+    }
+
     /// `GET /emotion/steps/{session_id}`, by ascending order.
     pub async fn steps(&self, session_id: SessionId) -> Result<Vec<StepBody>> {
         self.get(&format!("/emotion/steps/{session_id}")).await
+    }
+
+    /// `PUT /emotion/steps/{step_id}/emotion`; without a label, `DELETE`.
+    pub async fn correct_step(
+        &self,
+        step_id: StepId,
+        label: Option<Emotion>,
+    ) -> Result<StepEmotionBody> {
+        let path = format!("/emotion/steps/{step_id}/emotion");
+        match label.map(|label| label.to_string()) {
+            emotion_label @ Some(_) => {
+                self.call(Method::PUT, &path, Some(&EmotionRequest { emotion_label }))
+                    .await
+            }
+            None => self.call(Method::DELETE, &path, None::<&()>).await,
+        }
     }
 
     /// `POST /emotion/steps/generate`

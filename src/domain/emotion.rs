@@ -173,6 +173,81 @@ impl Reading {
     pub const fn arousal(&self) -> i8 {
         self.first.arousal()
     }
+
+    /// As it is stored. Always of the same length: sealed, a text still shows how long it is.
+    pub fn written(&self) -> String {
+        let second = self.second.map_or("-", Emotion::as_str);
+        let unsure = u8::from(self.unsure);
+        format!(
+            "{:10} {second:10} {:+} {:3} {unsure}",
+            self.first, self.valence, self.confidence
+        )
+    }
+
+    /// What was written so; `None` for anything else.
+    pub fn parse(written: &str) -> Option<Self> {
+        let mut parts = written.split_ascii_whitespace();
+        let first = Emotion::parse(parts.next()?)?;
+        let second = match parts.next()? {
+            "-" => None,
+            name => Some(Emotion::parse(name)?),
+        };
+        let valence = parts.next()?.parse().ok()?;
+        let confidence = parts.next()?.parse().ok()?;
+        let unsure = parts.next()? == "1";
+        let valid = (-2..=2).contains(&valence) && confidence <= 100 && parts.next().is_none();
+        valid.then_some(Self {
+            first,
+            second,
+            valence,
+            confidence,
+            unsure,
+        })
+    }
+}
+
+/// What is shown of how a person felt in a step: what they say themselves, else the guess.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Feeling {
+    /// The label.
+    pub label: Emotion,
+    /// A second one that is nearly as likely; never beside what the person said.
+    pub second: Option<Emotion>,
+    /// How pleasant, from -2 to 2: of the message, or of the label that the person chose.
+    pub valence: i8,
+    /// How stirred up the label is, from -2 to 2.
+    pub arousal: i8,
+    /// Of a guess: see [`Reading::confidence`].
+    pub confidence: Option<u8>,
+    /// Whether the label must not be shown as if it were known.
+    pub unsure: bool,
+}
+
+impl Feeling {
+    /// The person's own word counts; `None` when there is neither it nor a guess.
+    pub fn of(guess: Option<Reading>, correction: Option<Emotion>) -> Option<Self> {
+        let corrected = correction.map(|label| Self {
+            label,
+            second: None,
+            valence: label.valence(),
+            arousal: label.arousal(),
+            confidence: None,
+            unsure: false,
+        });
+        corrected.or(guess.map(|guess| Self {
+            label: guess.first,
+            second: guess.second,
+            valence: guess.valence,
+            arousal: guess.arousal(),
+            confidence: Some(guess.confidence),
+            unsure: guess.unsure,
+        }))
+    }
+
+    /// Whether the person said so themselves.
+    pub const fn corrected(&self) -> bool {
+        self.confidence.is_none()
+    }
 }
 
 #[cfg(test)]
@@ -214,6 +289,62 @@ mod tests {
             );
             assert!(document.contains(&row), "{row}");
         }
+    }
+
+    #[test]
+    fn a_reading_is_written_at_one_length_and_read_again() {
+        let mut lengths = std::collections::BTreeSet::new();
+        for first in Emotion::ALL {
+            for second in Emotion::ALL.map(Some).into_iter().chain([None]) {
+                for (valence, confidence, unsure) in [(-2, 100, false), (0, 0, true), (2, 55, true)]
+                {
+                    let reading = Reading {
+                        first,
+                        second,
+                        valence,
+                        confidence,
+                        unsure,
+                    };
+                    let written = reading.written();
+                    lengths.insert(written.len());
+                    assert_eq!(Reading::parse(&written), Some(reading), "{written}");
+                }
+            }
+        }
+        assert_eq!(lengths.len(), 1, "{lengths:?}");
+        for wrong in [
+            "",
+            "sad",
+            "sad - +3 50 0",
+            "sad - +0 101 0",
+            "glad - +0 50 0",
+            "sad - +0 50 0 1",
+        ] {
+            assert_eq!(Reading::parse(wrong), None, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn what_a_person_says_of_themselves_counts_more_than_a_guess() {
+        let guess = Reading {
+            first: Emotion::Sad,
+            second: Some(Emotion::Lonely),
+            valence: -1,
+            confidence: 40,
+            unsure: true,
+        };
+        assert_eq!(Feeling::of(None, None), None);
+        let guessed = Feeling::of(Some(guess), None).unwrap();
+        assert_eq!(
+            (guessed.label, guessed.confidence),
+            (Emotion::Sad, Some(40))
+        );
+        assert!(guessed.unsure && !guessed.corrected());
+        let own = Feeling::of(Some(guess), Some(Emotion::Calm)).unwrap();
+        assert_eq!(Feeling::of(None, Some(Emotion::Calm)), Some(own));
+        assert_eq!((own.label, own.second), (Emotion::Calm, None));
+        assert_eq!((own.valence, own.arousal), (1, -2));
+        assert!(!own.unsure && own.corrected());
     }
 
     #[test]

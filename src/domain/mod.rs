@@ -7,6 +7,7 @@
 
 pub mod emotion;
 pub mod error;
+pub mod flow;
 pub mod id;
 pub mod keyring;
 pub mod login;

@@ -3,8 +3,10 @@
 //! Owns [`EmotionStep`] and the checked forms of what starts one. Invariant: a step is `pending`
 //! exactly while its turn runs, and a session has at most one pending step.
 
+use super::emotion::{Emotion, Feeling, Reading};
 use super::error::{Error, Result};
 use super::id::{SessionId, StepId};
+use super::safety::Tier;
 use super::text;
 use super::time::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -38,6 +40,55 @@ pub struct EmotionStep {
     pub output_tokens: Option<i64>,
     /// When the words were stored.
     pub created_at: Timestamp,
+    /// What was made of the words.
+    pub marks: Marks,
+}
+
+/// What was made of a person's words in a step. Sealed in the database, like the words; each text has one
+/// length whatever it says. Steps from before there were any have none.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Marks {
+    /// What the classifier read in the words.
+    pub emotion: Option<String>,
+    /// What the person says that they felt instead.
+    pub correction: Option<String>,
+    /// What the safety gate said of the words together with those before.
+    pub safety_tier: Option<String>,
+}
+
+impl Marks {
+    /// What is known when words arrive.
+    pub fn of(reading: &Reading, tier: Tier) -> Self {
+        Self {
+            emotion: Some(reading.written()),
+            correction: None,
+            safety_tier: Some(Self::written_tier(tier)),
+        }
+    }
+
+    /// A tier as it is stored.
+    pub fn written_tier(tier: Tier) -> String {
+        format!("{:8}", tier.as_str())
+    }
+
+    /// A label as it is stored.
+    pub fn written_label(label: Emotion) -> String {
+        format!("{label:10}")
+    }
+
+    /// What is shown of how the person felt.
+    pub fn feeling(&self) -> Option<Feeling> {
+        let guess = self.emotion.as_deref().and_then(Reading::parse);
+        let correction = self.correction.as_deref();
+        Feeling::of(guess, correction.and_then(|own| Emotion::parse(own.trim())))
+    }
+
+    /// The tier of the step.
+    pub fn tier(&self) -> Option<Tier> {
+        self.safety_tier
+            .as_deref()
+            .and_then(|tier| Tier::parse(tier.trim()))
+    }
 }
 
 /// How the turn of a step stands.
@@ -181,5 +232,34 @@ impl MessageId {
     /// The name.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn marks_show_by_their_length_nothing_and_read_as_they_were_written() {
+        let mut lengths = std::collections::BTreeSet::new();
+        for tier in Tier::ALL {
+            let marks = Marks::of(&Reading::UNKNOWN, tier);
+            assert_eq!(marks.tier(), Some(tier));
+            lengths.insert(marks.safety_tier.map(|text| text.len()));
+        }
+        assert_eq!(lengths.len(), 1, "{lengths:?}");
+        let mut lengths = std::collections::BTreeSet::new();
+        for label in Emotion::ALL {
+            let correction = Marks::written_label(label);
+            lengths.insert(correction.len());
+            let marks = Marks {
+                correction: Some(correction),
+                ..Marks::of(&Reading::UNKNOWN, Tier::None)
+            };
+            assert_eq!(marks.feeling().unwrap().label, label);
+        }
+        assert_eq!(lengths.len(), 1, "{lengths:?}");
+        assert_eq!(Marks::default().feeling(), None);
+        assert_eq!(Marks::default().tier(), None);
     }
 }

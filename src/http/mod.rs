@@ -14,10 +14,12 @@ mod emotion;
 mod extract;
 mod guest;
 mod health;
+mod insight;
 mod linger;
 mod metrics;
 mod origin;
 mod page;
+mod picture;
 mod problem;
 mod prompt;
 mod recovery;
@@ -120,6 +122,9 @@ fn rest() -> OpenApiRouter<Surface> {
         .routes(routes!(emotion::end_session))
         .routes(routes!(emotion::generate))
         .routes(routes!(emotion::list_steps))
+        .routes(routes!(insight::correct, insight::take_back))
+        .routes(routes!(insight::flow))
+        .routes(routes!(insight::trend))
         .routes(routes!(health::ready))
         .routes(routes!(health::ready_too))
         .routes(routes!(health::live))

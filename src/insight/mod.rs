@@ -37,6 +37,12 @@ pub fn read(text: &str, language: impl Into<Option<Language>>) -> Reading {
     embedded(language).map_or(Reading::UNKNOWN, |model| model.read(text))
 }
 
+/// Decodes the weights, so that the first message need not wait for it (some milliseconds).
+pub fn warm_up() {
+    LazyLock::force(&KOREAN);
+    LazyLock::force(&ENGLISH);
+}
+
 /// The embedded model of a language.
 pub fn embedded(language: Language) -> Option<&'static Model> {
     match language {

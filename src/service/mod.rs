@@ -14,6 +14,7 @@ mod elsewhere;
 pub mod export;
 pub mod guest;
 mod hashing;
+mod insight;
 mod keyring;
 pub mod live;
 pub mod login;
@@ -124,11 +125,15 @@ pub struct App {
 }
 
 impl App {
-    /// Puts the parts together, and begins to compile the safety rules beside it.
+    /// Puts the parts together, and begins to compile the safety rules, and to unpack the
+    /// weights of the classifier, beside it.
     pub fn new(parts: Parts) -> Result<Arc<Self>> {
         std::thread::Builder::new()
             .name("safety-rules".to_owned())
-            .spawn(|| LazyLock::force(&GATE))
+            .spawn(|| {
+                LazyLock::force(&GATE);
+                crate::insight::warm_up();
+            })
             .map_err(crate::domain::Error::internal)?;
         let keys = Arc::new(Ring::new(parts.keys));
         let turns = parts.config.limits.turns.min(Semaphore::MAX_PERMITS);

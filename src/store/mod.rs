@@ -8,12 +8,14 @@
 
 mod accounts;
 pub mod copy;
+mod insights;
 pub mod postgres;
 mod rights;
 pub mod sealing;
 pub mod sqlite;
 
 pub use accounts::{Accounts, PasswordChange, Rotate, Rotated};
+pub use insights::Insights;
 pub use rights::{Deleted, Rights};
 
 use crate::domain::keyring::WrappedKey;
@@ -21,7 +23,7 @@ use crate::domain::meter::Load;
 use crate::domain::news::News;
 use crate::domain::prompt::{Prompt, PromptName};
 use crate::domain::session::EmotionSession;
-use crate::domain::step::{EmotionStep, FinishReason, MessageId, StepStatus, StepType};
+use crate::domain::step::{EmotionStep, FinishReason, Marks, MessageId, StepStatus, StepType};
 use crate::domain::transcript::{Exchange, Summary};
 use crate::domain::usage::{Day, Tokens, Usage};
 use crate::domain::user::{Email, User, UserFilter};
@@ -30,7 +32,7 @@ use futures_util::future::BoxFuture;
 use tokio::sync::broadcast;
 
 /// The schema version that this program works with.
-pub const SCHEMA_VERSION: i64 = 6;
+pub const SCHEMA_VERSION: i64 = 7;
 
 /// The first schema version in which words are sealed.
 const SEALED_SINCE: i64 = 5;
@@ -123,7 +125,7 @@ impl SchemaState {
 /// The documented contract of a database. Every method may also fail with `unavailable` when the
 /// database cannot be reached or does not answer in time, with `invalid_input` when a text holds the
 /// NUL character, which not every database can store, and with `internal` on a defect.
-pub trait Store: Accounts + Rights {
+pub trait Store: Accounts + Rights + Insights {
     /// Whether what works on the database inside this process still does, however the database is:
     /// `false` means that only another process can help. A database elsewhere that does not answer is
     /// no reason. Takes as long as an answer may take.
@@ -223,7 +225,7 @@ pub trait Store: Accounts + Rights {
         lease_until: Timestamp,
     ) -> BoxFuture<'_, Result<()>>;
 
-    /// Closes a step with its answer: a pending one, or one that was closed as interrupted, because
+    /// Closes a step with its answer and, where one is given, its safety tier: a pending one, or one that was closed as interrupted, because
     /// who took its turn for dead knows less than who ran it. Charges its tokens once to the day of the
     /// end; what the person has used of that day, or `None` when the step has another end.
     fn finish_step(&self, finish: FinishStep) -> BoxFuture<'_, Result<Option<Usage>>>;
@@ -339,6 +341,8 @@ pub struct BeginStep {
     pub user_input: String,
     /// The client's name for the message.
     pub message_id: Option<MessageId>,
+    /// What was made of the words by then.
+    pub marks: Marks,
     /// Now.
     pub at: Timestamp,
     /// Until when the step counts as running if nobody extends it.
@@ -385,6 +389,8 @@ pub struct FinishStep {
     pub prompt_version: Option<String>,
     /// Tokens of the answer, when the provider counted them.
     pub output_tokens: Option<i64>,
+    /// The tier of the words together with those before, if it is another one than that of the words alone.
+    pub safety_tier: Option<String>,
     /// What is charged to the person, counted or estimated.
     pub charge: Tokens,
     /// Now.

@@ -11,6 +11,7 @@ use super::msg::Effect;
 use super::texts::Texts;
 use crate::domain::prompt::Language;
 use crate::domain::{SessionId, Timestamp};
+use crate::wire::insight::FlowBody;
 use crate::wire::rest::SessionBody;
 use jiff::tz::TimeZone;
 use std::time::Duration;
@@ -29,6 +30,8 @@ pub(super) enum Overlay {
     Help,
     /// Asks whether to end this session.
     End(SessionId),
+    /// How this session felt.
+    Flow(SessionId),
 }
 
 /// How a line above the input is meant.
@@ -102,6 +105,8 @@ pub(super) struct Model {
     pub(super) list: List,
     pub(super) chat: Option<Chat>,
     pub(super) overlay: Option<Overlay>,
+    /// What [`Overlay::Flow`] shows, once it is known.
+    pub(super) flow: Option<FlowBody>,
     pub(super) banner: Option<Banner>,
     /// What is to be said in the next conversation.
     pub(super) draft: String,
@@ -128,6 +133,7 @@ impl Model {
             list: List::default(),
             chat: None,
             overlay: None,
+            flow: None,
             banner: None,
             draft: String::new(),
             link_id: LinkId::default(),

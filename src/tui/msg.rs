@@ -7,6 +7,7 @@ use super::Login;
 use super::link::{LinkId, Wait};
 use crate::client::ClientError;
 use crate::domain::{SessionId, Timestamp, UserId};
+use crate::wire::insight::FlowBody;
 use crate::wire::rest::{Secret, SessionBody, StepBody};
 use crate::wire::ws::{ClientFrame, ServerFrame};
 use crossterm::event::KeyEvent;
@@ -39,6 +40,8 @@ pub(super) enum Msg {
     Sessions(Result<Vec<SessionBody>, ClientError>),
     /// The steps of a session were answered.
     Steps(SessionId, Result<Vec<StepBody>, ClientError>),
+    /// The flow of a session was answered.
+    Flow(SessionId, Result<FlowBody, ClientError>),
     /// The end of a session was answered.
     Ended(SessionId, Result<SessionBody, ClientError>),
     /// Something came of a connection.
@@ -91,6 +94,8 @@ pub(super) enum Effect {
     ListSessions(UserId),
     /// Ask for the steps of a session.
     LoadSteps(SessionId),
+    /// Ask how a session felt.
+    LoadFlow(SessionId),
     /// End a session without a socket.
     EndSession(SessionId),
     /// Make a connection in place of the one there is.

@@ -42,7 +42,7 @@ texts! {
     no_sessions: "아직 대화가 없어요. Enter를 누르면 시작해요.", "No conversations yet. Press Enter to begin.";
     session_open: "진행 중", "open";
     session_ended: "마침", "ended";
-    sessions_keys: "Enter 열기 · n 새 대화 · e 마치기 · r 새로 고침 · l 다른 계정 · F1 도움말", "Enter open · n new · e end · r reload · l other account · F1 help";
+    sessions_keys: "Enter 열기 · n 새 대화 · e 마치기 · r 새로 고침 · f 흐름 · l 다른 계정 · F1 도움말", "Enter open · n new · e end · r reload · f feelings · l other account · F1 help";
     session_gone: "그 대화를 찾을 수 없어요.", "That conversation does not exist.";
     ask_end: "이 대화를 마칠까요? 마친 대화는 읽을 수만 있어요.", "End this conversation? Afterwards it can only be read.";
     ask_end_keys: "Enter 마치기 · Esc 아니요", "Enter end it · Esc keep it";
@@ -84,6 +84,14 @@ texts! {
     safety: "지금 도움을 받을 수 있는 곳", "Help that is there for you now";
     trimmed: "대화가 길어 앞부분은 빼고 답했어요", "older messages were left out of this answer";
     draining: "서버가 곧 다시 시작돼요. 이어서 연결할게요.", "The server restarts in a moment; this will reconnect.";
+    flow: "마음의 흐름", "How it felt";
+    flow_none: "아직 보여 줄 것이 없어요.", "There is nothing to show yet.";
+    flow_note: "쓴 글에서 짐작한 것이고, 진단이 아니에요. ○와 ?는 확실하지 않아요.", "Guessed from what you wrote; not a diagnosis. ○ and ? are not sure.";
+    very_good: "아주 좋음", "very good";
+    good: "좋음", "good";
+    so_so: "보통", "even";
+    hard: "힘듦", "hard";
+    very_hard: "많이 힘듦", "very hard";
     close_hint: "Esc 닫기", "Esc close";
 }
 
@@ -97,6 +105,7 @@ const KEYS: &[(&str, &str, &str)] = &[
     ("F2", "대화 목록", "conversations"),
     ("F3", "새 대화", "new conversation"),
     ("F4", "대화 마치기", "end the conversation"),
+    ("F6", "마음의 흐름", "how it felt"),
     ("F1, ?", "도움말", "help"),
     ("Ctrl+C ×2, Ctrl+Q", "끝내기", "quit"),
 ];

@@ -4,6 +4,8 @@
 //! text here, checked by the domain types before anything is done with it. Unknown members are
 //! ignored and never stored; a member given twice is refused.
 
+use super::insight::EmotionBody;
+use crate::domain::safety::Tier;
 use crate::domain::session::{EmotionSession, Labels};
 use crate::domain::step::{EmotionStep, FinishReason, StepStatus};
 use crate::domain::user::User;
@@ -334,11 +336,20 @@ pub struct StepBody {
     /// When the words were stored.
     #[schema(value_type = String, format = DateTime)]
     pub created_at: Timestamp,
+    /// What the person felt: what they say, else a guess by their words. Null for steps from before there
+    /// were guesses.
+    pub emotion: Option<EmotionBody>,
+    /// `none`, `low`, `elevated` or `imminent`: how much care the words need, by the safety gate. Null for steps from
+    /// before it was stored.
+    #[schema(value_type = Option<String>, example = "none")]
+    pub safety_tier: Option<Tier>,
 }
 
 impl From<EmotionStep> for StepBody {
     fn from(step: EmotionStep) -> Self {
         Self {
+            emotion: step.marks.feeling().map(Into::into),
+            safety_tier: step.marks.tier(),
             step_id: step.step_id,
             session_id: step.session_id,
             step_order: step.step_order,

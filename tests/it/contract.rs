@@ -5,6 +5,7 @@
 
 mod accounts;
 mod codes;
+mod insights;
 mod keyring;
 mod load;
 pub mod logins;
@@ -18,7 +19,7 @@ mod usage;
 use crate::cluster::cluster;
 use deepme::config::{self, DatabaseUrl};
 use deepme::domain::session::{EmotionSession, Labels};
-use deepme::domain::step::{FinishReason, MessageId, StepStatus, StepType};
+use deepme::domain::step::{FinishReason, Marks, MessageId, StepStatus, StepType};
 use deepme::domain::time::ManualClock;
 use deepme::domain::usage::Tokens;
 use deepme::domain::user::{Email, Role, User};
@@ -158,6 +159,7 @@ macro_rules! every_case {
                 a_repeated_message_gives_its_step_and_writes_nothing,
                 message_ids_belong_to_their_session,
                 a_step_is_found_by_its_owner_only,
+                what_was_made_of_words_comes_back_and_its_owner_corrects_it,
                 steps_are_listed_by_order_and_pages,
                 a_briefing_is_the_newest_exchanges_before_the_step_oldest_first,
                 text_with_nul_is_refused_and_nothing_of_it_is_kept;
@@ -201,6 +203,9 @@ macro_rules! every_case {
                 everybody_begins_anew,
                 words_are_forgotten_by_when_the_last_one_was_said,
                 sessions_are_forgotten_by_when_the_last_word_was_said;
+            insights:
+                what_was_made_of_a_session_is_listed_by_order_newest_kept,
+                what_was_made_of_sessions_is_listed_by_when_they_began;
             prompts:
                 versions_count_up_and_the_newest_counts,
                 racers_get_versions_of_their_own,
@@ -268,6 +273,7 @@ pub fn words(user_id: UserId, session_id: SessionId, text: &str) -> BeginStep {
         step_type: StepType::default(),
         user_input: text.to_owned(),
         message_id: None,
+        marks: Marks::default(),
         at: at(1),
         lease_until: at(60),
         quota: None,
@@ -287,6 +293,7 @@ pub fn finished(step_id: StepId, text: &str) -> FinishStep {
         model: Some("m".to_owned()),
         prompt_version: Some("ko@0".to_owned()),
         output_tokens: Some(7),
+        safety_tier: None,
         charge: Tokens::default(),
         at: at(2),
     }

@@ -5,7 +5,7 @@ use crate::support::{PASSWORD, PATIENCE, Person, START, Server, Talk, held, post
 use deepme::auth::SystemRandom;
 use deepme::auth::seal::{MasterKeys, Place};
 use deepme::client::Client;
-use deepme::domain::step::{StepStatus, StepType};
+use deepme::domain::step::{Marks, StepStatus, StepType};
 use deepme::domain::{ErrorCode, SessionId, StepId};
 use deepme::llm::scripted::{Act, Gate, answer};
 use deepme::store::{BeginStep, Begun, Store};
@@ -208,6 +208,7 @@ async fn orphan(pair: &Pair, jiwoo: &Person, session_id: SessionId, partial: &st
             step_type: StepType::default(),
             user_input: seal(Place::UserInput(step_id), "들어줘"),
             message_id: None,
+            marks: Marks::default(),
             at: START,
             lease_until,
             quota: None,

@@ -34,6 +34,7 @@ mod doors;
 mod elsewhere;
 mod faults;
 mod house;
+mod insight;
 mod limits;
 mod lists;
 mod long_talks;

@@ -1,6 +1,7 @@
 //! Commits that take long: one whose outcome nobody learns (fault 12), and one that others overtake.
 
 mod accounts;
+mod insights;
 mod rights;
 
 use crate::support::Server;

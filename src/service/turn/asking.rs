@@ -7,6 +7,7 @@
 use super::patience;
 use crate::domain::Result;
 use crate::domain::prompt::Language;
+use crate::domain::safety::Tier;
 use crate::domain::step::{FinishReason, StepStatus};
 use crate::domain::usage::{Tokens, estimate};
 use crate::llm::chain::{Leave, Link, says_ill};
@@ -36,6 +37,8 @@ pub(super) struct Facts {
     pub(super) cut: Option<Fault>,
     /// Up to which step the conversation is to be folded, when it has little room left.
     pub(super) fold_until: Option<i64>,
+    /// The safety tier of the words together with those before, where it is above that of the words alone.
+    pub(super) raised: Option<Tier>,
     /// When the first of those who said nothing may be asked again.
     pub(super) wait: Option<Duration>,
     /// Bytes of what the language model was asked that answers, or was stopped before it did.

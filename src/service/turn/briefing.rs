@@ -7,6 +7,7 @@
 use crate::config::ClientPrompts;
 use crate::domain::prompt::{self, Language, Prompt, PromptName};
 use crate::domain::safety::Tier;
+use crate::domain::step::Marks;
 use crate::domain::transcript::{self, Exchange, Transcript};
 use crate::llm::tokens;
 use crate::safety::{self, Assessment, Lang};
@@ -28,6 +29,8 @@ pub(super) struct Brief {
     pub(super) client_prompt: Option<String>,
     pub(super) knows_frames: bool,
     pub(super) assessment: Assessment,
+    /// What was made of the words when they were stored.
+    pub(super) marks: Marks,
 }
 
 /// The gate on the words together with the turns before; it can only raise what the words alone

@@ -24,6 +24,7 @@ pub fn terminal(step: &EmotionStep) -> (Option<ServerFrame>, ServerFrame) {
         model: step.model.clone(),
         tokens: step.output_tokens,
         quota: None,
+        emotion: step.marks.feeling().map(Into::into),
     });
     (incomplete(step.status, step.finish_reason), done)
 }

@@ -17,8 +17,9 @@ use super::live::{LiveTurn, Started, Subscription};
 use super::usage::used_up;
 use crate::domain::news::News;
 use crate::domain::safety::Tier;
-use crate::domain::step::{EmotionStep, MessageId, StepStatus, StepType, UserInput};
+use crate::domain::step::{EmotionStep, Marks, MessageId, StepStatus, StepType, UserInput};
 use crate::domain::{Error, ErrorCode, Result, SessionId, StepId, UserId};
+use crate::insight;
 use crate::safety::{self, Assessment, Lang};
 use crate::store::{BeginStep, Begun};
 use crate::wire::ws::{Resource, Safety};
@@ -164,6 +165,9 @@ impl App {
         };
         let now = self.clock.now();
         let step_id = StepId::generate(now, &*self.random)?;
+        // Some microseconds, and after the gate: nobody waits for it.
+        let reading = insight::read(say.user_input.as_str(), None);
+        let marks = Marks::of(&reading, say.assessment.tier);
         let begin = BeginStep {
             step_id,
             session_id: say.session_id,
@@ -172,6 +176,7 @@ impl App {
             step_type: say.step_type,
             user_input: say.user_input.as_str().to_owned(),
             message_id: say.message_id.clone(),
+            marks: marks.clone(),
             at: now,
             lease_until: now.plus(LEASE),
             quota: self.quota(say.assessment.tier),
@@ -223,6 +228,7 @@ impl App {
             client_prompt: say.client_prompt,
             knows_frames: say.knows_frames,
             assessment: say.assessment,
+            marks,
         };
         let app = Arc::clone(self);
         let running = Arc::clone(&turn);

@@ -12,7 +12,7 @@ use crate::config::PromptLanguage;
 use crate::domain::news::News;
 use crate::domain::prompt::{self, Language, PromptName};
 use crate::domain::safety::Tier;
-use crate::domain::step::{EmotionStep, StepStatus, StepType};
+use crate::domain::step::{EmotionStep, Marks, StepStatus, StepType};
 use crate::domain::usage::Usage;
 use crate::domain::{Error, ErrorCode, Result};
 use crate::llm::ChatRequest;
@@ -72,7 +72,7 @@ pub(super) async fn run(app: &Arc<App>, turn: &Arc<LiveTurn>, brief: Brief) {
     };
     let fold_until = facts.fold_until.filter(|_| app.config.llm.summaries);
     let first_token = facts.first_token;
-    let end = close(app, turn, status, facts).await;
+    let end = close(app, turn, status, facts, brief.marks).await;
     count(app, begun, first_token, status, &end);
     tracing::info!(
         step_id = %turn.step_id,
@@ -162,7 +162,13 @@ async fn checkpoints(app: &App, turn: &LiveTurn) {
 }
 
 /// Stores the end and gives the frame that tells it. The notice before it is told here.
-async fn close(app: &App, turn: &LiveTurn, status: StepStatus, facts: Facts) -> ServerFrame {
+async fn close(
+    app: &App,
+    turn: &LiveTurn,
+    status: StepStatus,
+    facts: Facts,
+    marks: Marks,
+) -> ServerFrame {
     let text = turn.text();
     // A turn without a word of answer has failed, unless the person stopped it.
     let status = if text.is_empty() && status != StepStatus::Cancelled {
@@ -179,6 +185,7 @@ async fn close(app: &App, turn: &LiveTurn, status: StepStatus, facts: Facts) -> 
         model: facts.model,
         prompt_version: facts.prompt_version,
         output_tokens: facts.output_tokens,
+        safety_tier: facts.raised.map(Marks::written_tier),
         at: app.clock.now(),
     };
     let used = match store_end(app, turn, &finish).await {
@@ -210,6 +217,7 @@ async fn close(app: &App, turn: &LiveTurn, status: StepStatus, facts: Facts) -> 
         prompt_version: finish.prompt_version,
         output_tokens: finish.output_tokens,
         created_at: turn.created_at,
+        marks,
     });
     match &mut end {
         ServerFrame::Done(done) => done.quota = app.quota_left(used),
@@ -296,6 +304,7 @@ async fn answer(app: &App, turn: &LiveTurn, brief: &Brief, facts: &mut Facts) ->
     let briefing = briefing.unwrap_or_default();
     let now = assess_together(&turn.user_input, &brief.assessment, &briefing.history);
     app.meters.tiers.add(now.tier);
+    facts.raised = (now.tier > brief.assessment.tier).then_some(now.tier);
     take_care(app, turn, brief, &now);
     let assessment = sticky(now, &briefing.history);
     let (mut system, version, own) =

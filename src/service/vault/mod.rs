@@ -4,6 +4,7 @@
 //! sees to it that they do not go past it. Invariant: no word is stored but sealed with the key of its
 //! person; what was moved, swapped or put into the database by others is an error, not an answer.
 
+mod insights;
 mod keys;
 mod old;
 mod words;

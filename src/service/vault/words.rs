@@ -4,6 +4,7 @@
 //! they were said on this side and sealed on the other.
 
 use super::Vault;
+use super::insights::{TIER, marks};
 use crate::auth::seal::{DataKey, Place};
 use crate::domain::prompt::{Prompt, PromptName};
 use crate::domain::rights::Access;
@@ -67,8 +68,12 @@ impl Vault {
         };
         let place = Place::UserInput(begin.step_id);
         let user_input = key.seal(place, &begin.user_input, &*self.random)?;
+        let marks = marks(begin.step_id, begin.marks, |place, text| {
+            key.seal(place, text, &*self.random)
+        })?;
         let begun = self.store.begin_step(BeginStep {
             user_input,
+            marks,
             ..begin
         });
         Ok(match begun.await? {
@@ -101,9 +106,15 @@ impl Vault {
         let key = self.key(user_id).await?;
         let place = Place::GptResponse(finish.step_id);
         let gpt_response = key.seal(place, &finish.gpt_response, &*self.random)?;
+        let place = Place::Mark(finish.step_id, TIER);
+        let tier = finish.safety_tier.as_deref();
+        let safety_tier = tier
+            .map(|tier| key.seal(place, tier, &*self.random))
+            .transpose()?;
         self.store
             .finish_step(FinishStep {
                 gpt_response,
+                safety_tier,
                 ..finish
             })
             .await
@@ -249,7 +260,7 @@ impl Vault {
     }
 
     /// The person's key; who does not exist has nothing to seal or to open.
-    async fn key(&self, user_id: UserId) -> Result<Arc<DataKey>> {
+    pub(super) async fn key(&self, user_id: UserId) -> Result<Arc<DataKey>> {
         let key = self.keys.of(user_id).await?;
         key.ok_or_else(|| Error::not_found("user"))
     }
@@ -286,7 +297,7 @@ impl Vault {
     }
 
     /// Opens a list; a long one on a thread where it holds up nobody.
-    async fn open_all<T: Send + 'static>(
+    pub(super) async fn open_all<T: Send + 'static>(
         &self,
         user_id: UserId,
         sealed: Vec<T>,
@@ -312,6 +323,9 @@ fn open_step(key: &DataKey, step: EmotionStep) -> Result<EmotionStep> {
     Ok(EmotionStep {
         user_input: key.open(Place::UserInput(step.step_id), &step.user_input)?,
         gpt_response: key.open(Place::GptResponse(step.step_id), &step.gpt_response)?,
+        marks: marks(step.step_id, step.marks, |place, text| {
+            key.open(place, text)
+        })?,
         ..step
     })
 }

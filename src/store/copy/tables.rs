@@ -173,6 +173,9 @@ pub const TABLES: &[Table] = &[
             integer("created_at"),
             integer("finished_at"),
             integer("input_tokens"),
+            text("emotion"),
+            text("correction"),
+            text("safety_tier"),
         ],
     },
     Table {

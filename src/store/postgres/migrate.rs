@@ -42,6 +42,11 @@ pub const MIGRATIONS: &[Migration] = &[
         name: "rights",
         sql: include_str!("../migrations/postgres/0006_rights.sql"),
     },
+    Migration {
+        version: 7,
+        name: "insight",
+        sql: include_str!("../migrations/postgres/0007_insight.sql"),
+    },
 ];
 
 /// Names the lock that migrations take: the bytes of "deepme".

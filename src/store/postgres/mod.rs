@@ -8,6 +8,7 @@
 mod accounts;
 mod connector;
 mod dump;
+mod insights;
 mod keyring;
 mod logins;
 mod meta;

@@ -5,7 +5,7 @@
 
 use super::pool::{Done, Trouble};
 use super::{corrupt, time, usage};
-use crate::domain::step::{EmotionStep, FinishReason, MessageId, StepStatus, StepType};
+use crate::domain::step::{EmotionStep, FinishReason, Marks, MessageId, StepStatus, StepType};
 use crate::domain::transcript::Exchange;
 use crate::domain::usage::{Day, Usage};
 use crate::domain::{Error, SessionId, StepId, Timestamp, UserId};
@@ -15,7 +15,8 @@ use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
 
 const COLUMNS: &str = "t.step_id, t.session_id, t.step_order, t.step_type, t.user_input, t.gpt_response, \
-                       t.status, t.finish_reason, t.message_id, t.model, t.prompt_version, t.output_tokens, t.created_at";
+                       t.status, t.finish_reason, t.message_id, t.model, t.prompt_version, t.output_tokens, t.created_at, \
+                       t.emotion, t.correction, t.safety_tier";
 
 /// How often words are offered again after somebody else's were faster.
 const OFFERS: u32 = 20;
@@ -37,6 +38,11 @@ fn step(row: &Row) -> Done<EmotionStep> {
         prompt_version: row.try_get(10)?,
         output_tokens: row.try_get(11)?,
         created_at: time(row, 12)?,
+        marks: Marks {
+            emotion: row.try_get(13)?,
+            correction: row.try_get(14)?,
+            safety_tier: row.try_get(15)?,
+        },
     })
 }
 
@@ -79,7 +85,8 @@ pub(super) async fn begin(c: &Object, begin: &BeginStep, unknown: bool) -> Done<
 }
 
 /// The columns and values of new words but for the session, the place and the person.
-const NEW: &str = "step_id, session_id, step_order, step_type, user_input, status, message_id, lease_until, created_at";
+const NEW: &str = "step_id, session_id, step_order, step_type, user_input, status, message_id, lease_until, created_at, \
+                   emotion, correction, safety_tier";
 
 /// Whether the person `$3` has tokens left: they may use `$9`, or any number, of the day `$10`.
 const HAS_LEFT: &str = "($9::bigint IS NULL OR $9 > coalesce(
@@ -101,7 +108,7 @@ async fn go_on(c: &Object, begin: &BeginStep) -> Done<Option<i64>> {
         "INSERT INTO steps ({NEW})
          SELECT $1, s.session_id,
                 (SELECT coalesce(max(step_order), 0) + 1 FROM steps WHERE session_id = $2),
-                $4, $5, 'pending', $6, $7, $8
+                $4, $5, 'pending', $6, $7, $8, $11, $12, $13
          FROM sessions s
          WHERE s.session_id = $2 AND s.user_id = $3 AND s.ended_at IS NULL AND {HAS_LEFT} FOR SHARE
          ON CONFLICT DO NOTHING RETURNING step_order"
@@ -118,7 +125,7 @@ async fn make(c: &Object, begin: &BeginStep) -> Done<Option<i64>> {
              ON CONFLICT DO NOTHING RETURNING session_id
          )
          INSERT INTO steps ({NEW})
-         SELECT $1, session_id, 1, $4, $5, 'pending', $6, $7, $8 FROM made RETURNING step_order"
+         SELECT $1, session_id, 1, $4, $5, 'pending', $6, $7, $8, $11, $12, $13 FROM made RETURNING step_order"
     );
     insert(c, &sql, begin).await
 }
@@ -126,7 +133,7 @@ async fn make(c: &Object, begin: &BeginStep) -> Done<Option<i64>> {
 async fn insert(c: &Object, sql: &str, begin: &BeginStep) -> Done<Option<i64>> {
     let statement = c.prepare_cached(sql).await?;
     let message_id = begin.message_id.as_ref().map(MessageId::as_str);
-    let values: [&(dyn ToSql + Sync); 10] = [
+    let values: [&(dyn ToSql + Sync); 13] = [
         &begin.step_id.0,
         &begin.session_id.0,
         &begin.user_id.0,
@@ -137,6 +144,9 @@ async fn insert(c: &Object, sql: &str, begin: &BeginStep) -> Done<Option<i64>> {
         &begin.at.as_micros(),
         &begin.quota,
         &Day::of(begin.at).number(),
+        &begin.marks.emotion,
+        &begin.marks.correction,
+        &begin.marks.safety_tier,
     ];
     let row = c.query_opt(&statement, &values).await?;
     row.map(|row| Ok(row.try_get(0)?)).transpose()
@@ -226,7 +236,8 @@ pub(super) async fn finish(c: &Object, finish: &FinishStep, unknown: bool) -> Do
              UPDATE steps t
              SET gpt_response = $2, status = $3, finish_reason = $4, model = $5,
                  prompt_version = $6, output_tokens = $7, finished_at = $8, lease_until = NULL,
-                 input_tokens = coalesce(t.input_tokens, $10)
+                 input_tokens = coalesce(t.input_tokens, $10),
+                 safety_tier = coalesce($12, t.safety_tier)
              FROM open WHERE t.step_id = open.step_id RETURNING t.step_id
          ), due AS (
              SELECT user_id, $9::bigint AS day, $10::bigint AS input_tokens,
@@ -241,7 +252,7 @@ pub(super) async fn finish(c: &Object, finish: &FinishStep, unknown: bool) -> Do
     );
     let statement = c.prepare_cached(&sql).await?;
     let day = Day::of(finish.at);
-    let values: [&(dyn ToSql + Sync); 11] = [
+    let values: [&(dyn ToSql + Sync); 12] = [
         &finish.step_id.0,
         &finish.gpt_response,
         &finish.status.as_str(),
@@ -253,6 +264,7 @@ pub(super) async fn finish(c: &Object, finish: &FinishStep, unknown: bool) -> Do
         &day.number(),
         &finish.charge.input,
         &finish.charge.output,
+        &finish.safety_tier,
     ];
     if let Some(row) = c.query_opt(&statement, &values).await? {
         let tokens = usage::tokens(&row, 0)?;

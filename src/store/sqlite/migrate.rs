@@ -41,6 +41,11 @@ pub(super) const MIGRATIONS: &[Migration] = &[
         name: "rights",
         sql: include_str!("../migrations/sqlite/0006_rights.sql"),
     },
+    Migration {
+        version: 7,
+        name: "insight",
+        sql: include_str!("../migrations/sqlite/0007_insight.sql"),
+    },
 ];
 
 /// Backups of earlier versions that are kept beside the file.

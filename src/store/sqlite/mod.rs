@@ -7,6 +7,7 @@
 mod accounts;
 mod dump;
 mod file;
+mod insights;
 mod keyring;
 mod logins;
 mod meta;

@@ -1,7 +1,7 @@
 //! Statements about steps: the life of a turn.
 
 use super::{corrupt, failed, time, usage, uuid};
-use crate::domain::step::{EmotionStep, FinishReason, MessageId, StepStatus, StepType};
+use crate::domain::step::{EmotionStep, FinishReason, Marks, MessageId, StepStatus, StepType};
 use crate::domain::transcript::Exchange;
 use crate::domain::usage::{Day, Usage};
 use crate::domain::{Result, SessionId, StepId, Timestamp, UserId};
@@ -9,7 +9,8 @@ use crate::store::{BeginStep, Begun, FinishStep, storable};
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
 const COLUMNS: &str = "t.step_id, t.session_id, t.step_order, t.step_type, t.user_input, t.gpt_response, \
-                       t.status, t.finish_reason, t.message_id, t.model, t.prompt_version, t.output_tokens, t.created_at";
+                       t.status, t.finish_reason, t.message_id, t.model, t.prompt_version, t.output_tokens, t.created_at, \
+                       t.emotion, t.correction, t.safety_tier";
 
 fn step(row: &Row<'_>) -> rusqlite::Result<EmotionStep> {
     let status: String = row.get(6)?;
@@ -32,6 +33,11 @@ fn step(row: &Row<'_>) -> rusqlite::Result<EmotionStep> {
         prompt_version: row.get(10)?,
         output_tokens: row.get(11)?,
         created_at: time(row, 12)?,
+        marks: Marks {
+            emotion: row.get(13)?,
+            correction: row.get(14)?,
+            safety_tier: row.get(15)?,
+        },
     })
 }
 
@@ -84,8 +90,10 @@ pub(super) fn begin(c: &Connection, begin: &BeginStep) -> Result<Begun> {
     }
     let step_order = c
         .prepare_cached(
-            "INSERT INTO steps (step_id, session_id, step_order, step_type, user_input, status, message_id, lease_until, created_at)
-             VALUES (?1, ?2, (SELECT coalesce(max(step_order), 0) + 1 FROM steps WHERE session_id = ?2), ?3, ?4, 'pending', ?5, ?6, ?7)
+            "INSERT INTO steps (step_id, session_id, step_order, step_type, user_input, status, message_id, lease_until, created_at,
+                                emotion, correction, safety_tier)
+             VALUES (?1, ?2, (SELECT coalesce(max(step_order), 0) + 1 FROM steps WHERE session_id = ?2), ?3, ?4, 'pending', ?5, ?6, ?7,
+                     ?8, ?9, ?10)
              RETURNING step_order",
         )
         .and_then(|mut s| {
@@ -98,6 +106,9 @@ pub(super) fn begin(c: &Connection, begin: &BeginStep) -> Result<Begun> {
                     begin.message_id.as_ref().map(MessageId::as_str),
                     begin.lease_until.as_micros(),
                     begin.at.as_micros(),
+                    begin.marks.emotion,
+                    begin.marks.correction,
+                    begin.marks.safety_tier,
                 ],
                 |row| row.get(0),
             )
@@ -154,7 +165,7 @@ pub(super) fn finish(c: &Connection, finish: &FinishStep) -> Result<Option<Usage
     c.prepare_cached(
         "UPDATE steps SET gpt_response = ?2, status = ?3, finish_reason = ?4, model = ?5,
                 prompt_version = ?6, output_tokens = ?7, finished_at = ?8, lease_until = NULL,
-                input_tokens = coalesce(input_tokens, ?9)
+                input_tokens = coalesce(input_tokens, ?9), safety_tier = coalesce(?10, safety_tier)
          WHERE step_id = ?1",
     )
     .and_then(|mut s| {
@@ -168,6 +179,7 @@ pub(super) fn finish(c: &Connection, finish: &FinishStep) -> Result<Option<Usage
             finish.output_tokens,
             finish.at.as_micros(),
             finish.charge.input,
+            finish.safety_tier,
         ])
     })
     .map_err(failed)?;

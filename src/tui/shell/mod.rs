@@ -203,6 +203,11 @@ impl Shell {
                     let msg = move |result| Msg::Steps(id, result);
                     self.call(msg, async move { me.steps(id).await });
                 }
+                Effect::LoadFlow(id) => {
+                    let me = self.me.clone();
+                    let msg = move |result| Msg::Flow(id, result);
+                    self.call(msg, async move { me.flow(id).await });
+                }
                 Effect::EndSession(id) => {
                     let me = self.me.clone();
                     let msg = move |result| Msg::Ended(id, result);

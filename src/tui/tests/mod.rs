@@ -262,6 +262,7 @@ fn done(n: u128, status: StepStatus) -> ServerFrame {
         model: Some("gpt-4o-mini".to_owned()),
         tokens: Some(42),
         quota: None,
+        emotion: None,
     })
 }
 
@@ -325,6 +326,8 @@ fn step(n: u128, words: &str, answer: &str, status: StepStatus) -> StepBody {
         model: None,
         prompt_version: None,
         created_at: NOW,
+        emotion: None,
+        safety_tier: None,
     }
 }
 

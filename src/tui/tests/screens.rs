@@ -6,6 +6,11 @@
 use super::super::model::Overlay;
 use super::super::view::view;
 use super::*;
+use crate::domain::emotion::{Emotion, Reading};
+use crate::domain::flow::MarkedStep;
+use crate::domain::safety::Tier;
+use crate::domain::step::Marks;
+use crate::wire::insight::FlowBody;
 use proptest::prelude::*;
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
@@ -180,6 +185,71 @@ fn help() {
     insta::assert_snapshot!("help_en", picture(&mut world, 80, 24));
 }
 
+/// A conversation whose moods were these: step, label, unsure.
+fn felt() -> FlowBody {
+    use Emotion::{Calm, Even, Joy, Lonely, Sad};
+    let labels = [Sad, Lonely, Sad, Even, Sad, Sad, Calm, Joy, Calm, Joy, Sad];
+    let steps = (1..).zip(labels).map(|(n, first)| {
+        let reading = Reading {
+            first,
+            second: None,
+            valence: first.valence(),
+            confidence: 70,
+            unsure: n == 4,
+        };
+        MarkedStep {
+            step_id: step_id(n),
+            session_id: session_id(1),
+            step_order: i64::try_from(n).unwrap(),
+            created_at: NOW,
+            marks: Marks::of(&reading, Tier::None),
+        }
+    });
+    FlowBody::of(session_id(1), steps.collect(), false)
+}
+
+#[test]
+fn the_flow_of_a_conversation() {
+    let mut world = conversation();
+    world.take();
+    world.key(KeyCode::F(6));
+    assert_eq!(world.take(), [Effect::LoadFlow(session_id(1))]);
+    assert!(picture(&mut world, 80, 24).contains("불러오는 중"));
+    // That of another one comes too late.
+    world.tell(Msg::Flow(session_id(2), Ok(felt())));
+    assert!(picture(&mut world, 80, 24).contains("불러오는 중"));
+    world.tell(Msg::Flow(session_id(1), Ok(felt())));
+    insta::assert_snapshot!("flow_ko", picture(&mut world, 80, 24));
+    world.key(KeyCode::Esc);
+    assert_eq!(world.model.overlay, None);
+    // From the list, and when there is nothing.
+    let mut world = World::logged_in(Language::English);
+    world.tell(Msg::Sessions(Ok(vec![listed(1, None, 5, false)])));
+    world.key(KeyCode::Down);
+    world.take();
+    world.write("f");
+    assert_eq!(world.take(), [Effect::LoadFlow(session_id(1))]);
+    world.tell(Msg::Flow(session_id(1), Ok(felt())));
+    insta::assert_snapshot!("flow_en_small", picture(&mut world, 40, 16));
+    world.key(KeyCode::Esc);
+    world.write("f");
+    let nothing = FlowBody::of(session_id(1), Vec::new(), false);
+    world.tell(Msg::Flow(session_id(1), Ok(nothing)));
+    assert!(picture(&mut world, 40, 16).contains("nothing to show"));
+    world.key(KeyCode::Esc);
+    world.write("f");
+    world.tell(Msg::Flow(
+        session_id(1),
+        Err(problem(503, "unavailable", None)),
+    ));
+    assert_eq!(world.model.overlay, None);
+    assert!(world.model.banner.is_some());
+    // Nothing was said in a new conversation.
+    let mut world = World::talking();
+    world.key(KeyCode::F(6));
+    assert_eq!((world.model.overlay, world.take()), (None, Vec::new()));
+}
+
 #[test]
 fn the_question_before_the_end() {
     let mut world = conversation();
@@ -229,6 +299,10 @@ proptest! {
         if at == 2 {
             world.frame(safety());
             world.model.overlay = Some(Overlay::End(session_id(1)));
+        }
+        if at == 4 {
+            world.model.overlay = Some(Overlay::Flow(session_id(1)));
+            world.model.flow = Some(felt());
         }
         if at == 3 {
             world.frame(safety());

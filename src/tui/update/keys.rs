@@ -8,7 +8,7 @@ use super::super::layout;
 use super::super::model::{Model, Overlay, Screen};
 use super::super::msg::Effect;
 use super::super::text::{clean, clean_line};
-use super::{account, conversation, scroll, sessions};
+use super::{account, conversation, flow, scroll, sessions};
 use crossterm::event::{KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 use std::time::Duration;
 
@@ -90,7 +90,7 @@ fn overlay(model: &mut Model, code: KeyCode, fx: &mut Vec<Effect>) {
             sessions::end(model, session_id, fx);
         }
         (Some(Overlay::End(_)), KeyCode::Esc | KeyCode::Char('n' | 'N' | 'ㅜ'))
-        | (Some(Overlay::Help), _) => model.overlay = None,
+        | (Some(Overlay::Help | Overlay::Flow(_)), _) => model.overlay = None,
         _ => {}
     }
 }
@@ -122,6 +122,7 @@ fn list(model: &mut Model, code: KeyCode, fx: &mut Vec<Effect>) {
         KeyCode::F(3) | KeyCode::Char('n' | 'N' | 'ㅜ') => sessions::begin(model, fx),
         KeyCode::F(4) | KeyCode::Char('e' | 'E' | 'ㄷ' | 'ㄸ') => sessions::ask_end(model),
         KeyCode::F(5) | KeyCode::Char('r' | 'R' | 'ㄱ' | 'ㄲ') => sessions::show(model, fx),
+        KeyCode::F(6) | KeyCode::Char('f' | 'F' | 'ㄹ') => flow::show(model, fx),
         KeyCode::Char('l' | 'L' | 'ㅣ') => {
             account::show(model, fx);
             model.form.kind = Kind::LogIn;
@@ -144,6 +145,7 @@ fn chat(model: &mut Model, key: KeyEvent, fx: &mut Vec<Effect>) {
         KeyCode::F(2) => sessions::show(model, fx),
         KeyCode::F(3) => sessions::begin(model, fx),
         KeyCode::F(4) => sessions::ask_end(model),
+        KeyCode::F(6) => flow::show(model, fx),
         KeyCode::Esc => conversation::stop(model, fx),
         KeyCode::PageUp => scroll::pages(model, -1),
         KeyCode::PageDown => scroll::pages(model, 1),

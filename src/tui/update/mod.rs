@@ -6,6 +6,7 @@
 mod account;
 mod connection;
 mod conversation;
+mod flow;
 mod frames;
 mod keys;
 mod scroll;
@@ -50,6 +51,7 @@ pub(super) fn update(model: &mut Model, msg: Msg) -> Vec<Effect> {
         Msg::Renewed(result) => account::renewed(model, result, fx),
         Msg::Sessions(result) => sessions::listed(model, result, fx),
         Msg::Steps(session_id, result) => conversation::loaded(model, session_id, result, fx),
+        Msg::Flow(session_id, result) => flow::loaded(model, session_id, result, fx),
         Msg::Ended(session_id, result) => sessions::ended(model, session_id, result, fx),
         Msg::Link(link, event) => connection::heard(model, link, event, fx),
         Msg::Terminate => model.quit = true,

@@ -5,6 +5,7 @@
 //! methods open their window there.
 
 mod chat;
+mod flow;
 mod form;
 mod overlay;
 mod sessions;

@@ -1,11 +1,12 @@
 //! What lies over the screen.
 //!
-//! Owns the help and the question before a session is ended. Called by the view. Invariant: never
+//! Owns the help, the flow and the question before a session is ended. Called by the view. Invariant: never
 //! larger than the screen, and always says how to leave.
 
 use super::super::layout::{BOLD, DIM};
 use super::super::model::{Model, Overlay};
 use super::super::text::{fit, width, wrap};
+use super::flow;
 use ratatui::Frame;
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
@@ -29,6 +30,10 @@ pub(super) fn paint(model: &Model, overlay: Overlay, frame: &mut Frame<'_>) {
                 ])
             });
             (texts.help, rows.collect(), texts.close_hint)
+        }
+        Overlay::Flow(_) => {
+            let rows = flow::rows(model.flow.as_ref(), texts, wide);
+            (texts.flow, rows, texts.close_hint)
         }
         Overlay::End(_) => {
             let rows = wrap(texts.ask_end, wide).into_iter();

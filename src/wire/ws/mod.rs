@@ -53,6 +53,7 @@ fn to_json<T: Serialize>(value: &T) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::emotion::{Emotion, Feeling};
     use crate::domain::step::{FinishReason, StepStatus};
     use crate::domain::{Error, ErrorCode, SessionId, StepId, Timestamp};
 
@@ -158,6 +159,7 @@ mod tests {
                     remaining: 0,
                     resets_at: at,
                 }),
+                emotion: Feeling::of(None, Some(Emotion::Moved)).map(Into::into),
             }),
             ServerFrame::Error {
                 error: ErrorFrame::from(

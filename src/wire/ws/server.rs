@@ -6,6 +6,7 @@
 use super::to_json;
 use crate::domain::step::{FinishReason, StepStatus};
 use crate::domain::{Error, SessionId, StepId, Timestamp};
+use crate::wire::insight::EmotionBody;
 use serde::{Deserialize, Serialize};
 
 /// What the server says.
@@ -142,6 +143,9 @@ pub struct Done {
     /// What is left of the person's day, where there is a quota and the turn has just ended.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub quota: Option<QuotaLeft>,
+    /// What the person seems to feel by their words; a guess.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub emotion: Option<EmotionBody>,
 }
 
 /// Tokens that a person may still use.

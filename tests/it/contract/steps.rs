@@ -2,10 +2,10 @@
 
 use super::{Backend, at, finished, message, person, session_of, talk, turn, user, words};
 use deepme::domain::prompt::{Language, PromptName};
-use deepme::domain::step::{EmotionStep, StepStatus, StepType};
+use deepme::domain::step::{EmotionStep, Marks, StepStatus, StepType};
 use deepme::domain::transcript::Exchange;
 use deepme::domain::{ErrorCode, SessionId, StepId, UserId};
-use deepme::store::{Begun, Store};
+use deepme::store::{Begun, FinishStep, Store};
 use uuid::Uuid;
 
 /// Everything that is stored in a session.
@@ -47,6 +47,7 @@ pub async fn words_come_back_to_the_byte(backend: &dyn Backend) {
             prompt_version: None,
             output_tokens: None,
             created_at: at(5),
+            marks: Marks::default(),
         };
         let found = store.step(me, begin.step_id).await.unwrap();
         assert_eq!(found.as_ref(), Some(&pending));
@@ -381,4 +382,49 @@ pub async fn text_with_nul_is_refused_and_nothing_of_it_is_kept(backend: &dyn Ba
             .unwrap()
             .is_some()
     );
+}
+
+pub async fn what_was_made_of_words_comes_back_and_its_owner_corrects_it(backend: &dyn Backend) {
+    let store = backend.open().await;
+    let (me, session) = talk(&*store, 1).await;
+    let (you, _) = talk(&*store, 2).await;
+    let mut begin = words(me, session, "말");
+    let marks = |tier: &str, correction: Option<&str>| Marks {
+        emotion: Some("읽은 것".to_owned()),
+        correction: correction.map(str::to_owned),
+        safety_tier: Some(tier.to_owned()),
+    };
+    begin.marks = marks("alone", None);
+    let step_id = begin.step_id;
+    store.begin_step(begin).await.unwrap();
+    let now = async || store.step(me, step_id).await.unwrap().unwrap().marks;
+    assert_eq!(now().await, marks("alone", None));
+    // While the turn runs, and after it; the end of the turn leaves the person's word as it is.
+    let correct = |who, to: Option<&str>| store.correct_step(who, step_id, to.map(str::to_owned));
+    assert!(correct(me, Some("나")).await.unwrap());
+    let finish = FinishStep {
+        safety_tier: Some("together".to_owned()),
+        ..finished(step_id, "답")
+    };
+    store.finish_step(finish).await.unwrap();
+    assert_eq!(now().await, marks("together", Some("나")));
+    assert!(!correct(you, Some("너")).await.unwrap());
+    assert!(!correct(you, None).await.unwrap());
+    assert_eq!(now().await, marks("together", Some("나")));
+    for to in [Some("다시"), None, None] {
+        assert!(correct(me, to).await.unwrap(), "twice is once");
+        assert_eq!(now().await, marks("together", to));
+    }
+    assert!(correct(me, Some("a\0b")).await.is_err());
+    let nothing = StepId(Uuid::from_u128(9));
+    assert!(!store.correct_step(me, nothing, None).await.unwrap());
+    // A reserved session that is made by its first words keeps what was made of them, and an end without a
+    // tier leaves the one that there is.
+    let mut first = words(me, SessionId(Uuid::from_u128(50)), "처음");
+    (first.new_session, first.marks) = (true, marks("alone", None));
+    let step_id = first.step_id;
+    store.begin_step(first).await.unwrap();
+    store.finish_step(finished(step_id, "답")).await.unwrap();
+    let step = store.step(me, step_id).await.unwrap().unwrap();
+    assert_eq!(step.marks, marks("alone", None));
 }

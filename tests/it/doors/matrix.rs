@@ -3,7 +3,7 @@
 use super::forge::Forge;
 use crate::raw::Ask;
 use crate::support::{PASSWORD, Person, Server};
-use deepme::domain::SessionId;
+use deepme::domain::{SessionId, StepId};
 use deepme::llm::scripted::answer;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
@@ -13,12 +13,13 @@ use std::time::Duration;
 struct Owner {
     person: Person,
     session: SessionId,
+    step: StepId,
 }
 
 /// A route and who gets what there.
 struct Door {
     method: &'static str,
-    /// As the OpenAPI document writes it; `{user_id}` and `{session_id}` are the owner's.
+    /// As the OpenAPI document writes it; `{user_id}`, `{session_id}` and `{step_id}` are the owner's.
     path: &'static str,
     body: Option<fn(&Owner) -> Value>,
     who: Who,
@@ -69,7 +70,8 @@ impl Door {
         let path = self
             .path
             .replace("{user_id}", &owner.person.user_id.to_string())
-            .replace("{session_id}", &owner.session.to_string());
+            .replace("{session_id}", &owner.session.to_string())
+            .replace("{step_id}", &owner.step.to_string());
         let mut ask = Ask::new(self.method, path);
         if let Some(body) = self.body {
             ask = ask.json(body(owner).to_string());
@@ -115,7 +117,12 @@ fn doors() -> Vec<Door> {
             .with(|owner| json!({"user_id": owner.person.user_id})),
         known("GET", "/emotion/sessions/user/{user_id}", 403, 200),
         known("GET", "/emotion/sessions/{session_id}", 404, 200),
+        known("GET", "/emotion/sessions/{session_id}/flow", 404, 200),
+        known("GET", "/emotion/trends/user/{user_id}", 403, 200),
         known("GET", "/emotion/steps/{session_id}", 404, 200),
+        known("PUT", "/emotion/steps/{step_id}/emotion", 404, 200)
+            .with(|_| json!({"emotion_label": "calm"})),
+        known("DELETE", "/emotion/steps/{step_id}/emotion", 404, 200),
         known("POST", "/emotion/steps/generate", 404, 200)
             .with(|owner| json!({"session_id": owner.session, "user_input": "안녕"})),
         known("POST", "/emotion/sessions/{session_id}/end", 404, 200),
@@ -134,11 +141,12 @@ async fn owner(server: &Server) -> Owner {
     server.script(answer(&["네"]));
     let (mut talk, session) = person.connect(None).await;
     talk.input("비밀이야").await;
-    talk.turn().await.done();
+    let step = talk.turn().await.done().step_id;
     person.client.set_prompt("존댓말로").await.unwrap();
     Owner {
         person,
         session: session.session_id,
+        step,
     }
 }
 
@@ -300,6 +308,7 @@ async fn what_is_somebody_elses_and_what_does_not_exist_are_the_same_to_the_byte
     let mut owner = owner(&server).await;
     let stranger = server.person("minsu").await;
     let foreign = owner.session;
+    let step = owner.step;
     let (_socket, reserved) = owner.person.connect(None).await;
     let mut compared = 0;
     for door in doors() {
@@ -307,12 +316,13 @@ async fn what_is_somebody_elses_and_what_does_not_exist_are_the_same_to_the_byte
             continue;
         }
         let mut answers = Vec::new();
-        for session in [
-            SessionId(uuid::Uuid::now_v7()),
-            foreign,
-            reserved.session_id,
+        let nothing = StepId(uuid::Uuid::now_v7());
+        for (session, step) in [
+            (SessionId(uuid::Uuid::now_v7()), nothing),
+            (foreign, step),
+            (reserved.session_id, step),
         ] {
-            owner.session = session;
+            (owner.session, owner.step) = (session, step);
             let answer = door.ask(&owner).bearer(&stranger.token).send(&server).await;
             let mut headers = answer.headers;
             headers.retain(|(name, _)| name != "x-request-id" && name != "date");
@@ -326,7 +336,7 @@ async fn what_is_somebody_elses_and_what_does_not_exist_are_the_same_to_the_byte
         );
         compared += 1;
     }
-    assert!(compared >= 4, "session, end, steps, generate");
+    assert!(compared >= 6, "session, end, steps, generate, emotion");
     // Nor by resuming a step of somebody else's on one's own socket.
     let step = owner.person.client.steps(foreign).await.unwrap()[0].step_id;
     let (mut talk, _) = stranger.connect(None).await;

@@ -5,9 +5,9 @@ use crate::cluster::cluster;
 use crate::contract::{at, finished, message, settings, words};
 use crate::support::START;
 use deepme::domain::user::UserFilter;
-use deepme::domain::{SessionId, StepId, UserId};
-use deepme::store::Store as _;
+use deepme::domain::{SessionId, StepId, Timestamp, UserId};
 use deepme::store::postgres::{Connector, PostgresStore};
+use deepme::store::{Insights as _, Store as _};
 use std::collections::BTreeMap;
 use uuid::Uuid;
 
@@ -89,6 +89,14 @@ async fn no_statement_reads_a_whole_table() {
             let page = store.steps(user_id, session_id, 50, limit).await.unwrap();
             assert_eq!(page.unwrap().len(), found);
         }
+        let marks = store.marks(user_id, session_id, 20).await.unwrap();
+        assert_eq!(marks.unwrap().len(), 20);
+        let all = store.marks_between(user_id, at(0), Timestamp::MAX, 20);
+        assert!(all.await.unwrap().is_empty(), "they began long ago");
+        let began = Timestamp::from_micros(0);
+        let all = store.marks_between(user_id, began, at(0), 20).await;
+        assert_eq!(all.unwrap().len(), 20);
+        store.correct_step(user_id, step_id, None).await.unwrap();
         store.step(user_id, step_id).await.unwrap().unwrap();
         for id in [None, Some(message(&format!("m{n}")))] {
             let found = store.find_step(user_id, session_id, id).await.unwrap();

@@ -7,7 +7,7 @@ use crate::contract::{at, session_of, settings, talk, user, words};
 use crate::support::{START, postgres};
 use deepme::domain::prompt::{Language, Prompt, PromptName};
 use deepme::domain::session::{EmotionSession, Labels};
-use deepme::domain::step::{EmotionStep, FinishReason, MessageId, StepStatus, StepType};
+use deepme::domain::step::{EmotionStep, FinishReason, Marks, MessageId, StepStatus, StepType};
 use deepme::domain::time::ManualClock;
 use deepme::domain::{ErrorCode, StepId};
 use deepme::store::postgres::{Connector, MIGRATIONS, PostgresStore};
@@ -186,6 +186,7 @@ fn steps() -> Vec<EmotionStep> {
         prompt_version: finish_reason.map(|_| "ko@2".to_owned()),
         output_tokens: finish_reason.map(|_| 7),
         created_at: at(u64::from(order)),
+        marks: Marks::default(),
     })
     .collect()
 }

@@ -1,0 +1,124 @@
+//! What the pictures look like, and that no text breaks them.
+
+use super::chart::Chart;
+use super::*;
+use crate::domain::emotion::{Emotion, Reading};
+use crate::domain::flow::MarkedStep;
+use crate::domain::prompt::Language;
+use crate::domain::safety::Tier;
+use crate::domain::step::Marks;
+use crate::domain::{SessionId, StepId, Timestamp, UserId};
+use crate::wire::insight::{FlowBody, TrendBody};
+use proptest::prelude::*;
+use uuid::Uuid;
+
+const DAY: i64 = 24 * 3600 * 1_000_000;
+
+fn step(session: u32, order: i64, label: Emotion, unsure: bool) -> MarkedStep {
+    let reading = Reading {
+        first: label,
+        second: None,
+        valence: label.valence(),
+        confidence: 70,
+        unsure,
+    };
+    MarkedStep {
+        step_id: StepId(Uuid::from_u128(
+            u128::from(session) << 64 | u128::from(order.unsigned_abs()),
+        )),
+        session_id: SessionId(Uuid::from_u128(session.into())),
+        step_order: order,
+        created_at: Timestamp::from_micros(1_795_416_374_000_000 + i64::from(session) * DAY),
+        marks: Marks::of(&reading, Tier::Elevated),
+    }
+}
+
+fn conversation() -> FlowBody {
+    use Emotion::{Anxious, Calm, Even, Joy, Lonely, Moved, Sad};
+    let mut steps: Vec<MarkedStep> = (1..)
+        .zip([Sad, Lonely, Sad, Even, Anxious, Sad, Calm, Moved, Joy, Calm])
+        .map(|(order, label)| step(1, order, label, order == 4))
+        .collect();
+    steps[4].marks = Marks::default();
+    FlowBody::of(SessionId(Uuid::from_u128(1)), steps, false)
+}
+
+#[test]
+fn a_conversation() {
+    let korean = Chart::of_flow(&conversation(), Language::Korean).draw();
+    insta::assert_snapshot!(korean);
+    assert_eq!(
+        korean,
+        include_str!("../../../docs/flow.svg"),
+        "what the README shows"
+    );
+    let english = Chart::of_flow(&conversation(), Language::English).draw();
+    assert!(english.contains(">sad</text>") && english.contains(" (better from here on)"));
+    for quiet in ["elevated", "http://", "https://", "<script"] {
+        let inside = english.replace("http://www.w3.org/2000/svg", "");
+        assert!(!inside.contains(quiet), "{quiet}");
+    }
+}
+
+#[test]
+fn many_conversations() {
+    let labels = Emotion::ALL.into_iter().cycle();
+    let steps: Vec<MarkedStep> = (1..60)
+        .zip(labels)
+        .map(|(n, label)| step(n, 1, label, n % 7 == 0))
+        .collect();
+    let span = (steps[0].created_at, steps[58].created_at);
+    let trend = TrendBody::of(UserId(Uuid::nil()), span, &steps, true);
+    insta::assert_snapshot!(Chart::of_trend(&trend, Language::English).draw());
+}
+
+#[test]
+fn nothing_and_one_thing() {
+    let empty = FlowBody::of(SessionId(Uuid::nil()), Vec::new(), false);
+    let drawn = Chart::of_flow(&empty, Language::Korean).draw();
+    assert!(drawn.contains("아직 보여 줄 것이 없어요") && !drawn.contains("<path"));
+    let one = FlowBody::of(
+        SessionId(Uuid::nil()),
+        vec![step(1, 1, Emotion::Joy, false)],
+        false,
+    );
+    let drawn = Chart::of_flow(&one, Language::Korean).draw();
+    assert!(
+        drawn.contains("cx=\"395.0\"") && drawn.contains("기쁨"),
+        "{drawn}"
+    );
+}
+
+proptest! {
+    /// Whatever a text holds, it ends no tag and begins none, and says what it said.
+    #[test]
+    fn no_text_breaks_a_picture(text in any::<String>()) {
+        let written = escaped(&text);
+        prop_assert!(!written.contains(['<', '>', '"', '\'']));
+        let valid = |c: char| !c.is_control() && c != '\u{fffe}' && c != '\u{ffff}';
+        prop_assert!(written.chars().all(valid), "{}", written);
+        let read = written
+            .replace("&lt;", "<")
+            .replace("&gt;", ">")
+            .replace("&quot;", "\"")
+            .replace("&#39;", "'")
+            .replace("&amp;", "&");
+        let kept: String = text
+            .chars()
+            .map(|c| if matches!(c, '\t' | '\n' | '\r') { ' ' } else { c })
+            .filter(|c| !c.is_control() && *c != '\u{fffe}' && *c != '\u{ffff}')
+            .collect();
+        prop_assert_eq!(read, kept);
+    }
+
+    #[test]
+    fn every_flow_can_be_drawn(labels in prop::collection::vec((0..15usize, any::<bool>()), 0..300)) {
+        let steps = (1..)
+            .zip(labels)
+            .map(|(order, (label, unsure))| step(1, order, Emotion::ALL[label], unsure))
+            .collect();
+        let flow = FlowBody::of(SessionId(Uuid::nil()), steps, false);
+        let drawn = Chart::of_flow(&flow, Language::English).draw();
+        prop_assert!(!drawn.contains("NaN") && !drawn.contains("inf"));
+    }
+}

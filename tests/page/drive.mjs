@@ -381,7 +381,49 @@ test("a model that fails, and words that are refused, are told in words", async 
   assert.match(await page.textContent("#status"), /입력란에 그대로/);
   assert.equal((await page.inputValue("#words")).length, 8000);
   assert.equal(await page.locator(".turn").count(), 0);
+  await page.fill("#words", "");
+  house.model.fails = true;
+  await say(page, "들리나요");
+  await page.waitForFunction(() => document.querySelector(".mark")?.textContent.includes("답을 받지 못했어요"));
+  house.model.fails = false;
+  await finished(page);
+  assert.match(await page.textContent("#status"), /하신 말은 잘 간직했어요/);
+  await page.reload();
+  await page.waitForFunction(() => document.querySelector(".mark")?.textContent.includes("답을 받지 못했어요"));
+  assert.deepEqual(await page.locator(".mine .words").allTextContents(), ["들리나요"]);
   await leave(page);
+});
+
+test("an open socket is told of the next access token, and a login that is over gives the words back", async () => {
+  const other = await world(BINARY, { DEEPME_AUTH__ACCESS_TTL: "4" });
+  try {
+    const page = await visit(DESK, other.url);
+    const renewed = new Promise((done) => page.on("websocket", (socket) => socket.on("framesent", ({ payload }) => {
+      if ("auth" in JSON.parse(payload)) done();
+    })));
+    const email = await register(page);
+    await renewed;
+    await say(page, "still here");
+    await other.model.say("so am I");
+    await other.model.end();
+    await finished(page);
+    // Out everywhere, by another device.
+    const token = async () => (await (await fetch(`${other.direct}/login`, {
+      method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify({ email, password: PASSWORD }),
+    })).json()).access_token;
+    await page.fill("#words", "half a sentence");
+    await fetch(`${other.direct}/logout-all`, { method: "POST", headers: { authorization: `Bearer ${await token()}` } });
+    await page.waitForSelector("#entry", { state: "visible", timeout: 20_000 });
+    assert.match(await page.textContent("#entry-trouble"), /come in again/);
+    await page.fill("[name=email]", email);
+    await page.fill("[name=password]", PASSWORD);
+    await page.keyboard.press("Enter");
+    await page.waitForSelector("#words", { state: "visible" });
+    assert.equal(await page.inputValue("#words"), "half a sentence");
+    await leave(page);
+  } finally {
+    await other.end();
+  }
 });
 
 test("dark, wide and English, to be looked at", async () => {

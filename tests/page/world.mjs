@@ -18,6 +18,8 @@ const listen = async (server) => {
 /** A model of OpenAI's kind. `pieces` are what it answers next; it says the next one when `say` is called. */
 export class Model {
   asked = 0;
+  /** Whether it refuses. */
+  fails = false;
   #streams = [];
   #waiting = [];
 
@@ -25,6 +27,7 @@ export class Model {
     this.server = http.createServer((request, response) => {
       request.resume().on("end", () => {
         this.asked += 1;
+        if (this.fails) return response.writeHead(400).end();
         response.writeHead(200, { "content-type": "text/event-stream" });
         response.on("close", () => (this.#streams = this.#streams.filter((one) => one !== response)));
         this.#streams.push(response);

@@ -20,7 +20,7 @@ export class Problem extends Error {
 
 /** Milliseconds that an answer may take. */
 const PATIENCE = 15_000;
-/** A token that ends sooner than this, in milliseconds, is renewed before it is used. */
+/** A token that ends sooner than this, in milliseconds, is renewed before it is used; one of a short life later. */
 const MARGIN = 60_000;
 
 /** One request. A network that fails is a `TypeError` or a `TimeoutError`, as `fetch` throws them. */
@@ -41,7 +41,7 @@ async function request(method, path, body, token) {
 }
 
 export class Api {
-  #access = null; // { token, until }
+  #access = null; // { token, stale }: from `stale` on it is renewed
   #refreshing = null;
   #tabs = new BroadcastChannel("deepme");
 
@@ -88,12 +88,13 @@ export class Api {
     const used = tab.get("login")?.refresh;
     tab.set("login", { ...tab.get("login"), user_id: login.user_id, refresh: login.refresh_token });
     if (used) this.#tabs.postMessage({ used, next: login.refresh_token });
-    this.#access = { token: login.access_token, until: Date.now() + login.expires_in * 1000 };
+    const life = login.expires_in * 1000;
+    this.#access = { token: login.access_token, stale: Date.now() + life - Math.min(MARGIN, life / 2) };
   }
 
   /** A token that holds for a while. A `Problem` with status 401 means: log in again. */
   async token() {
-    if (this.#access && this.#access.until - Date.now() > MARGIN) return this.#access.token;
+    if (this.#access && Date.now() < this.#access.stale) return this.#access.token;
     // A lost answer is asked for again with the same token: within a minute that gives the same successor.
     this.#refreshing ??= this.#refresh().finally(() => (this.#refreshing = null));
     return this.#refreshing;

@@ -171,6 +171,11 @@ test("stop keeps what there is", async () => {
 
 test("a network that is lost in the middle of an answer costs no word and doubles none", async () => {
   const page = await visit(PHONE);
+  const resumed = [];
+  page.on("websocket", (socket) => socket.on("framereceived", ({ payload }) => {
+    const frame = JSON.parse(payload);
+    if (frame.resumed?.step_id) resumed.push(frame.resumed.from);
+  }));
   await register(page);
   await say(page, "비밀이야. 오늘은 힘들었어.");
   await house.model.say("힘든 👨‍👩‍👧 ", "하루였");
@@ -192,10 +197,41 @@ test("a network that is lost in the middle of an answer costs no word and double
   house.network.mend();
   await finished(page);
   assert.equal(await answer(page).textContent(), "힘든 👨‍👩‍👧 하루였네요. 무슨 일이 있었나요?");
+  // In code points, of which the family has five; what is here is not sent again.
+  assert.deepEqual(resumed, [12, 16, 19]);
   assert.equal(await page.locator(".turn").count(), 1);
   await page.reload();
   await until(page, "힘든 👨‍👩‍👧 하루였네요. 무슨 일이 있었나요?");
   assert.equal(await page.locator(".turn").count(), 1);
+  await leave(page);
+});
+
+test("what the server has lost of an answer, by a crash, is cut and said again", async () => {
+  const page = await visit();
+  let sockets = 0;
+  await page.routeWebSocket(/ws\/emotion/, (here) => {
+    const there = here.connectToServer();
+    sockets += 1;
+    here.onMessage((text) => {
+      const frame = JSON.parse(text);
+      // As if its last checkpoint had been there.
+      if (frame.received > 3) frame.received = 3;
+      there.send(JSON.stringify(frame));
+    });
+  });
+  await register(page);
+  await say(page, "and then");
+  await house.model.say("one two ", "three ");
+  await until(page, "one two three ");
+  house.network.cut();
+  await page.waitForFunction(() => document.getElementById("status").textContent.includes("lost"));
+  house.network.mend();
+  await house.model.say("four");
+  await until(page, "one two three four");
+  await house.model.end();
+  await finished(page);
+  assert.equal(await answer(page).textContent(), "one two three four");
+  assert.ok(sockets >= 2);
   await leave(page);
 });
 

@@ -74,7 +74,7 @@ const say = async (page, words) => {
 };
 const answer = (page) => page.locator(".theirs .words").last();
 const until = (page, text) => page.waitForFunction((text) => [...document.querySelectorAll(".theirs .words")].at(-1)?.textContent === text, text);
-const finished = (page) => page.waitForSelector("#send", { state: "visible" });
+const finished = (page) => page.waitForSelector("#log[aria-busy=false]");
 const picture = (page, name) => PICTURES && page.screenshot({ path: path.join(PICTURES, `${name}.png`) });
 
 /** No fault of WCAG 2.2 A and AA that axe can find. */
@@ -153,6 +153,8 @@ test("stop keeps what there is", async () => {
   const page = await visit();
   await register(page);
   await say(page, "tell me something long");
+  await page.waitForSelector("#stop", { state: "visible" });
+  await page.waitForSelector("#send", { state: "hidden" });
   await house.model.say("as far ", "as this");
   await until(page, "as far as this");
   await page.click("#stop");
@@ -245,6 +247,11 @@ test("words that are said without a network are sent when it is back, once", asy
   await say(page, "can you hear me");
   assert.equal(await page.locator(".mark").last().textContent(), "Will be sent once we are connected");
   await picture(page, "desk-unsent");
+  assert.match(await page.textContent("#status"), /lost/);
+  await say(page, "and this");
+  assert.match(await page.textContent("#status"), /still waiting/);
+  assert.equal(await page.inputValue("#words"), "and this", "kept for later");
+  await page.fill("#words", "");
   house.network.mend();
   await house.model.say("I can");
   await house.model.end();

@@ -140,6 +140,7 @@ const heard = {
   lost(unsaid) {
     if (unsaid) log.say(unsaid, false);
     status(t("offline"));
+    running();
   },
   accepted(turn) {
     tab.drop("unsent");
@@ -209,15 +210,17 @@ function giveBack(text) {
 /** Send, or stop: whichever there is to do. */
 function running() {
   const busy = talk?.busy ?? false;
-  by("stop").hidden = !busy;
-  by("send").hidden = busy;
+  const stoppable = busy && talk.connected;
+  by("stop").hidden = !stoppable;
+  by("send").hidden = stoppable;
+  by("log").setAttribute("aria-busy", busy);
 }
 
 function send() {
   const text = words.value;
   if (!text.trim() || !talk) return;
-  if (talk.busy) return status(t("busy"));
-  status("");
+  if (talk.busy) return status(t(talk.connected ? "busy" : "still_unsent"));
+  if (talk.connected) status("");
   const turn = talk.say(text);
   // Until the server has them these words are in one place only: here.
   tab.set("unsent", { messageId: turn.messageId, words: text });

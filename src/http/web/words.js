@@ -60,6 +60,7 @@ const texts = {
   ],
   back: ["다시 이어졌어요.", "We are connected again."],
   busy: ["답을 듣는 중이에요. 끝나면 보내 주세요.", "Still answering. Send this when it is done."],
+  still_unsent: ["앞의 말이 아직 가지 못했어요. 연결을 기다려 주세요.", "Your last message is still waiting for the connection."],
   given_back: ["보내지 못해서 입력란에 그대로 두었어요.", "It was not sent; your words are back in the box."],
   ended: ["마친 대화예요. 읽을 수 있고, 이야기는 새 대화에서 이어 가요.", "This conversation has ended. You can read it; to go on, begin a new one."],
   gone: ["없어진 대화예요.", "This conversation is no longer there."],

@@ -219,7 +219,7 @@ function running() {
 function send() {
   const text = words.value;
   if (!text.trim() || !talk) return;
-  if (talk.busy) return status(t(talk.connected ? "busy" : "still_unsent"));
+  if (talk.busy) return status(t(talk.unsaid ? "still_unsent" : "busy"));
   if (talk.connected) status("");
   const turn = talk.say(text);
   // Until the server has them these words are in one place only: here.

@@ -1,10 +1,12 @@
-// A client for the browser, React Native or Deno that survives a lost connection.
+// A client for the browser, React Native, Deno or Node.js that survives a lost connection.
 //
-//   const talk = new Talk("https://chat.example.com", accessToken, {
+//   const talk = await Talk.logIn("https://chat.example.com", "jiwoo@example.com", password, {
 //     onText: (text) => show(text),        // the whole answer so far, ready to be shown
 //     onSafety: (safety) => help(safety),  // somebody may be in danger: show it at once
 //   });
 //   const done = await talk.say("요즘 기분이 별로야.");
+//
+// It keeps one long-lived token. How tokens are refreshed shows src/http/web/api.js.
 
 export type Safety = {
   tier: string;
@@ -37,6 +39,17 @@ export class Talk {
     private on: Listeners = {},
   ) {}
 
+  static async logIn(base: string, email: string, password: string, on: Listeners = {}): Promise<Talk> {
+    const answer = await fetch(new URL("/login", base), {
+      method: "POST",
+      headers: { "Content-Type": "application/json" },
+      body: JSON.stringify({ email, password }),
+    });
+    const body = await answer.json();
+    if (!answer.ok) throw new Error(body.detail);
+    return new Talk(base, body.access_token, on);
+  }
+
   /** Ends the running answer; what there is of it is kept. */
   stop() {
     this.socket?.send(JSON.stringify({ stop: true }));
@@ -47,31 +60,34 @@ export class Talk {
     // Code points, as the server counts them: not UTF-16 units.
     let text: string[] = [];
     for (let pause = 500; ; pause = Math.min(pause * 2, 10_000)) {
-      const done = await this.connection(message, text, (t) => (text = t));
+      const socket = await this.open();
+      const done = socket && (await this.connection(socket, message, text, (t) => (text = t)));
       if (done) return done;
       await new Promise((wake) => setTimeout(wake, pause));
     }
   }
 
-  private async loggedOut(): Promise<boolean> {
+  /** A socket, by a ticket of its own; nothing while the server cannot be reached. */
+  private async open(): Promise<WebSocket | undefined> {
     const headers = { Authorization: `Bearer ${this.token}` };
-    const answer = await fetch(new URL("/me", this.base), { headers }).catch(() => undefined);
-    return answer?.status === 401;
+    const answer = await fetch(new URL("/ws-ticket", this.base), { method: "POST", headers }).catch(() => undefined);
+    if (answer?.status === 401) throw new Error("log in again");
+    if (!answer?.ok) return undefined;
+    const url = new URL("/ws/emotion", this.base);
+    url.protocol = url.protocol.replace("http", "ws");
+    url.searchParams.set("ticket", (await answer.json()).ticket);
+    if (this.sessionId) url.searchParams.set("session_id", this.sessionId);
+    return (this.socket = new WebSocket(url, ["deepme.v1"]));
   }
 
   /** One connection: the end of the turn, or nothing if the connection was lost before. */
   private connection(
+    socket: WebSocket,
     message: { user_input: string; message_id: string },
     text: string[],
     keep: (text: string[]) => void,
   ): Promise<Done | undefined> {
     return new Promise((resolve, reject) => {
-      const url = new URL("/ws/emotion", this.base);
-      url.protocol = url.protocol.replace("http", "ws");
-      if (this.sessionId) url.searchParams.set("session_id", this.sessionId);
-      // A browser cannot set a header here: the token travels as a subprotocol offer.
-      const socket = new WebSocket(url, ["deepme.v1", `deepme.bearer.${this.token}`]);
-      this.socket = socket;
       const end = (done: Done) => {
         socket.close();
         resolve(done);
@@ -96,10 +112,8 @@ export class Talk {
           reject(new Error(frame.error.message, { cause: frame.error }));
         }
       };
-      socket.onclose = async ({ code, reason }) => {
-        // A browser does not say why a handshake was refused; /me does.
-        const refused = code === 1006 && (await this.loggedOut());
-        if (refused || FINAL.includes(code)) reject(new Error(reason || "log in again"));
+      socket.onclose = ({ code, reason }) => {
+        if (FINAL.includes(code)) reject(new Error(reason || "log in again"));
         else resolve(undefined);
       };
     });

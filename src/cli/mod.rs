@@ -9,11 +9,13 @@ mod backend;
 mod backup;
 mod chat;
 mod chat_screen;
+mod completions;
 mod config;
 mod db;
 mod keyfiles;
 mod keys;
 mod logins;
+mod man;
 mod migrate;
 mod once;
 mod owner;
@@ -31,7 +33,7 @@ mod wiring;
 
 use crate::client::ClientError;
 use crate::domain::{Error, ErrorCode};
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use std::fmt;
 use std::io::{self, Write as _};
 use std::path::PathBuf;
@@ -90,6 +92,62 @@ enum Command {
     /// Check or show the configuration.
     #[command(after_help = config::HELP)]
     Config(config::Config),
+    /// Print or write the manual pages.
+    #[command(after_help = man::HELP)]
+    Man(man::Man),
+    /// Print what makes a shell complete the words of these commands.
+    #[command(after_help = completions::HELP)]
+    Completions(completions::Completions),
+}
+
+/// Every command with its help. A subcommand shows those examples of its command that are about it.
+fn command() -> clap::Command {
+    let mut command = Cli::command();
+    for name in names(&command) {
+        command = command.mut_subcommand(&name, |sub| with_examples(sub, &name));
+    }
+    command
+}
+
+fn names(command: &clap::Command) -> Vec<String> {
+    let names = command.get_subcommands().map(clap::Command::get_name);
+    names.map(str::to_owned).collect()
+}
+
+fn with_examples(mut command: clap::Command, called: &str) -> clap::Command {
+    let help = command.get_after_help().map(ToString::to_string);
+    let help = help.unwrap_or_default();
+    for name in names(&command) {
+        let called = format!("{called} {name}");
+        let examples = examples(&help, &called);
+        command = command.mut_subcommand(&name, |sub| {
+            let sub = match sub.get_after_help() {
+                Some(_) => sub,
+                None if examples.is_empty() => sub,
+                None => sub.after_help(format!("Examples:\n{examples}")),
+            };
+            with_examples(sub, &called)
+        });
+    }
+    command
+}
+
+/// The lines of a help that call this command, with those that continue them.
+fn examples(help: &str, called: &str) -> String {
+    let mut lines = Vec::new();
+    let mut continued = false;
+    for line in help.lines() {
+        let words = line.split_whitespace().skip_while(|word| *word != "deepme");
+        let begins = words
+            .skip(1)
+            .zip(called.split(' '))
+            .filter(|(word, name)| word == name);
+        if continued || begins.count() == called.split(' ').count() {
+            lines.push(line);
+            continued = line.ends_with('\\');
+        }
+    }
+    lines.join("\n")
 }
 
 /// Why a command failed.
@@ -171,7 +229,10 @@ pub fn main() -> ExitCode {
         let _ = writeln!(io::stderr(), "deepme: a defect at {place}");
     }));
     no_core_dumps();
-    let cli = Cli::parse();
+    let cli = match Cli::from_arg_matches(&command().get_matches()) {
+        Ok(cli) => cli,
+        Err(error) => error.exit(),
+    };
     let Err(error) = run(cli) else {
         return ExitCode::SUCCESS;
     };
@@ -209,6 +270,8 @@ fn run(cli: Cli) -> Result {
         Command::Db(command) => db::run(&global, command),
         Command::Backup(command) => backup::run(&global, command),
         Command::Config(command) => config::run(&global, &command),
+        Command::Man(command) => man::run(&command),
+        Command::Completions(command) => completions::run(&command),
     }
 }
 
@@ -231,22 +294,39 @@ fn note(line: impl fmt::Display) -> Result {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory as _;
+    use super::{command, examples};
+
+    /// Every command and subcommand with what it is called and what its help ends with.
+    fn helps(command: &clap::Command, called: &str, found: &mut Vec<(String, String)>) {
+        for sub in command.get_subcommands() {
+            let called = format!("{called} {}", sub.get_name());
+            let help = sub.get_after_help().map(ToString::to_string);
+            found.push((called.clone(), help.unwrap_or_default()));
+            helps(sub, &called, found);
+        }
+    }
 
     #[test]
     fn the_commands_are_well_formed_and_each_has_an_example() {
-        let command = super::Cli::command();
+        let command = command();
         command.clone().debug_assert();
-        for sub in command.get_subcommands() {
-            let help = sub
-                .get_after_help()
-                .map(ToString::to_string)
-                .unwrap_or_default();
+        let mut found = Vec::new();
+        helps(&command, "deepme", &mut found);
+        assert!(found.len() > 35, "{found:?}");
+        for (called, help) in found {
             assert!(
-                help.contains(&format!("deepme {}", sub.get_name())),
-                "{} has no example",
-                sub.get_name()
+                help.contains("Examples:\n") && help.contains(&called),
+                "{called}: {help:?}"
             );
         }
+    }
+
+    #[test]
+    fn an_example_is_that_of_the_command_it_calls() {
+        let help = "Examples:\n  deepme db copy --from a \\\n      --to b\n  deepme db\n  X=1 deepme db copy  again\n  deepme db copyist";
+        assert_eq!(
+            examples(help, "db copy"),
+            "  deepme db copy --from a \\\n      --to b\n  X=1 deepme db copy  again"
+        );
     }
 }

@@ -10,6 +10,7 @@ use crate::config::Config;
 use crate::domain::{Error, ErrorCode};
 use crate::http;
 use clap::Args;
+use listenfd::ListenFd;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use tokio::net::TcpListener;
@@ -76,6 +77,26 @@ pub(super) fn run(global: &Global, command: Serve) -> Result {
     })
 }
 
+/// The listener that systemd made and hands over (`deepme.socket`), if it did: connections that come while the
+/// server is not there wait in it.
+fn inherited() -> Result<Option<TcpListener>> {
+    let mut passed = ListenFd::from_env();
+    let not_a_listener = |e: std::io::Error| {
+        let message = format!("what was handed over by socket activation is no TCP listener: {e}");
+        Error::new(ErrorCode::Config, message).with_source(e)
+    };
+    let Some(listener) = passed.take_tcp_listener(0).map_err(not_a_listener)? else {
+        return Ok(None);
+    };
+    listener.set_nonblocking(true)?;
+    if passed.len() > 1 {
+        tracing::warn!(
+            "socket activation hands over several sockets: only the first is listened on"
+        );
+    }
+    Ok(Some(TcpListener::from_std(listener)?))
+}
+
 async fn bind(listen: SocketAddr) -> Result<TcpListener> {
     let bound = TcpListener::bind(listen).await;
     bound.map_err(|e| {
@@ -99,7 +120,11 @@ pub(super) struct Server {
 impl Server {
     /// Opens everything and binds the port.
     pub(super) async fn start(config: Config) -> Result<Self> {
-        let listen = config.server.listen;
+        let inherited = inherited()?;
+        let listen = match &inherited {
+            Some(listener) => listener.local_addr()?,
+            None => config.server.listen,
+        };
         if !listen.ip().to_canonical().is_loopback() && !config.server.behind_tls {
             return Err(Error::new(
                 ErrorCode::Config,
@@ -112,7 +137,10 @@ impl Server {
             .into());
         }
         // Bound first: a port in use must not cost a migration.
-        let listener = bind(listen).await?;
+        let listener = match inherited {
+            Some(listener) => listener,
+            None => bind(listen).await?,
+        };
         let address = listener.local_addr()?;
         let metrics = match config.metrics.address() {
             Some(address) => Some(bind(address).await?),

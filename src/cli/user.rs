@@ -21,7 +21,9 @@ pub(super) const HELP: &str = "Examples:
   deepme user delete jiwoo@example.com
   deepme user invite --hours 24
   deepme user passwd jiwoo@example.com --code
-  deepme user disable jiwoo@example.com";
+  deepme user disable jiwoo@example.com
+  deepme user enable jiwoo@example.com
+  deepme user role jiwoo@example.com admin";
 
 /// Options of `user`.
 #[derive(Debug, Args)]

@@ -98,7 +98,14 @@ impl Client {
             .connect_timeout(Duration::from_secs(5))
             .user_agent(concat!("deepme/", env!("CARGO_PKG_VERSION")))
             .build()
-            .map_err(|e| ClientError::Network(e.to_string()))?;
+            .map_err(|e| {
+                // For want of certificates above all, which TLS needs and a small system may not have.
+                let cause = std::error::Error::source(&e)
+                    .map_or_else(|| e.to_string(), ToString::to_string);
+                ClientError::Network(format!(
+                    "no HTTP client can be made: {cause} (is ca-certificates installed?)"
+                ))
+            })?;
         Ok(Self {
             base,
             http,

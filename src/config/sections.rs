@@ -29,6 +29,8 @@ pub struct Server {
     /// Origins of pages elsewhere that may open sockets and read answers (CORS). The server's own is always
     /// allowed, and so is who sends none: no browser.
     pub origins: Vec<Origin>,
+    /// Whether `/` is a page to talk in, from a browser.
+    pub page: bool,
 }
 
 impl Default for Server {
@@ -42,6 +44,7 @@ impl Default for Server {
             behind_tls: false,
             trusted_proxies: Vec::new(),
             origins: Vec::new(),
+            page: true,
         }
     }
 }

@@ -27,6 +27,7 @@ mod rights;
 mod socket;
 mod ticket;
 mod upgrade;
+mod web;
 
 use crate::service::App;
 use axum::Router;
@@ -149,6 +150,7 @@ fn router(surface: Surface) -> Router {
     let router = rest
         .route("/ws/emotion", axum::routing::get(upgrade::upgrade))
         .merge(docs::router(api))
+        .merge(web::router(surface.app.config().server.page))
         .fallback(|| async { Failure::from(crate::domain::Error::not_found("path")) })
         .method_not_allowed_fallback(|| async {
             problem::plain(

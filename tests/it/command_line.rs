@@ -4,6 +4,7 @@ mod accounts;
 mod backup;
 mod keys;
 mod logs;
+mod manual;
 mod metrics;
 mod moving;
 mod owner;
@@ -116,11 +117,17 @@ impl Machine {
             }
         };
         self.prepare(&mut command);
-        let mut child = command
+        command
             .args(["serve", "--listen", "127.0.0.1:0"])
             .args(args)
             .envs(env.iter().copied())
-            .stdin(Stdio::null())
+            .stdin(Stdio::null());
+        Self::started(command)
+    }
+
+    /// The server that this command is, once it has said where.
+    pub fn started(mut command: Command) -> Serving {
+        let mut child = command
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()

@@ -41,6 +41,8 @@ mod long_talks;
 mod metrics;
 mod never_silence;
 mod openapi;
+mod page;
+
 mod postgres;
 mod postgres_news;
 mod postgres_tls;

@@ -117,6 +117,44 @@ async fn the_operations_manual_has_every_name_and_its_kind() {
     assert_eq!(told, kinds);
 }
 
+/// The names of figures in a text, without what a histogram adds to them.
+fn named(text: &str) -> BTreeSet<String> {
+    let words = text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
+    let names = words.filter(|word| word.starts_with("deepme_") || word.starts_with("process_"));
+    names
+        .map(|name| name.trim_end_matches("_bucket").to_owned())
+        .collect()
+}
+
+#[tokio::test]
+async fn the_dashboard_shows_figures_that_exist() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let dashboard = std::fs::read_to_string(root.join("packaging/grafana/deepme.json")).unwrap();
+    let json: serde_json::Value = serde_json::from_str(&dashboard).unwrap();
+    let manual = std::fs::read_to_string(root.join("docs/operations.md")).unwrap();
+    let rows = manual.lines().filter_map(|line| line.strip_prefix("| `"));
+    // That these are the ones that exist is the test above.
+    let existing: BTreeSet<String> = rows
+        .filter_map(|row| row.split('`').next())
+        .map(str::to_owned)
+        .collect();
+    let mut shown = BTreeSet::new();
+    let mut panels = BTreeSet::new();
+    for panel in json["panels"].as_array().unwrap() {
+        assert!(panels.insert(panel["id"].as_u64().unwrap()), "{panel}");
+        for target in panel["targets"].as_array().into_iter().flatten() {
+            let names = named(target["expr"].as_str().unwrap());
+            assert!(!names.is_empty(), "{target}");
+            shown.extend(names);
+        }
+    }
+    let missing: Vec<_> = shown.difference(&existing).collect();
+    assert!(
+        missing.is_empty() && shown.len() > 15,
+        "{missing:?} of {shown:?}"
+    );
+}
+
 #[tokio::test]
 async fn turns_and_sockets_are_counted_from_their_begin_to_their_end() {
     let server = Server::start().await;

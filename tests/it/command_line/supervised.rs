@@ -5,8 +5,9 @@ use crate::cluster::cluster;
 use crate::proxy::{Proxy, Way};
 use crate::raw::Ask;
 use crate::upstream::{Reply, Upstream, done, ends, says};
-use std::io::{BufRead as _, BufReader};
-use std::net::SocketAddr;
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixDatagram;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -367,4 +368,46 @@ async fn a_database_on_a_server_that_is_gone_is_no_reason_to_be_ended() {
         assert!(begun.elapsed() < PERIOD, "{:?}", begun.elapsed());
     }
     assert_eq!(server.stop().code, 0);
+}
+
+/// Socket activation: what comes while the server is not there, or is replaced by another, waits and is answered.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_socket_that_is_handed_over_outlives_the_server() {
+    let machine = Machine::new();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    for _ in 0..2 {
+        let mut waiting = TcpStream::connect(address).unwrap();
+        waiting
+            .write_all(b"GET /health HTTP/1.1\r\nhost: test\r\nconnection: close\r\n\r\n")
+            .unwrap();
+        // As descriptor 3, as systemd does it; by a shell, which knows its own process id.
+        let script = r#"exec 3<&0 </dev/null; export LISTEN_FDS=1 LISTEN_PID=$$; exec "$0" serve --listen 127.0.0.1:1"#;
+        let mut command = Command::new("sh");
+        machine.prepare(&mut command);
+        command
+            .args(["-c", script])
+            .arg(super::binary())
+            .stdin(OwnedFd::from(listener.try_clone().unwrap()));
+        let mut server = Machine::started(command);
+        assert_eq!(server.address, address, "not the configured one");
+        let mut answer = String::new();
+        waiting.read_to_string(&mut answer).unwrap();
+        assert!(answer.starts_with("HTTP/1.1 200 OK"), "{answer}");
+        server.kill();
+    }
+    // What others reach is refused in the same way as an address of our own.
+    let open = TcpListener::bind("0.0.0.0:0").unwrap();
+    let script = r#"exec 3<&0 </dev/null; export LISTEN_FDS=1 LISTEN_PID=$$; exec "$0" serve"#;
+    let mut command = Command::new("sh");
+    machine.prepare(&mut command);
+    let refused = command
+        .args(["-c", script])
+        .arg(super::binary())
+        .stdin(OwnedFd::from(open))
+        .output()
+        .unwrap();
+    let said = String::from_utf8(refused.stderr).unwrap();
+    assert_eq!(refused.status.code(), Some(2), "{said}");
+    assert!(said.contains("behind_tls"), "{said}");
 }

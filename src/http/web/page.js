@@ -1,0 +1,334 @@
+// The page at "/": wires the door, the conversation and the drawer. No framework, no build: read it in this order:
+//
+//   api.js     REST, tokens and how they are renewed
+//   talk.js    one conversation over a WebSocket that survives lost connections (the protocol is here)
+//   log.js     the conversation on the screen and for screen readers
+//   door.js, drawer.js, words.js, keep.js   logging in, the rest, texts, what is kept in the browser
+
+import { Api } from "./api.js";
+import { Door } from "./door.js";
+import { Drawer } from "./drawer.js";
+import { tab } from "./keep.js";
+import { Log, contact, make } from "./log.js";
+import { Talk } from "./talk.js";
+import { explain, speak, spoken, switchLanguage, t, tell } from "./words.js";
+
+const by = (id) => document.getElementById(id);
+const words = by("words");
+
+/** What the server says of itself in the page: `{ registration, guests, lines }`. */
+const server = JSON.parse(by("server").textContent);
+
+const api = new Api();
+const log = new Log(by("log"), by("heard"), by("urgent"));
+const door = new Door(api, server, enter);
+const drawer = new Drawer(api, { chosen: open, left: leave });
+
+/** The conversation that is open. @type {?Talk} */
+let talk = null;
+/** Whether everything of it that was said before is shown. */
+let whole = false;
+/** Words of somebody whose login was over before they could be sent. */
+let stash = null;
+
+// Coming and going ---------------------------------------------------------------------------------------------------
+
+function enter() {
+  by("door").hidden = true;
+  by("room").hidden = false;
+  if (stash?.words && stash.user_id === api.person.user_id) tab.set("draft", stash.words);
+  stash = null;
+  words.value = tab.get("draft") ?? "";
+  resize();
+  // After a reload we are where we were.
+  const sessionId = tab.get("session");
+  const unsent = tab.get("unsent");
+  if (sessionId) load(sessionId, unsent);
+  else {
+    whole = true;
+    connect({ unsent });
+  }
+  focus();
+}
+
+/** Back to the door. @param why the name of the text that says so */
+function leave(why = "") {
+  clear();
+  words.value = "";
+  api.forget();
+  by("room").hidden = true;
+  by("door").hidden = false;
+  door.show("login", why && t(why));
+}
+
+// Conversations ------------------------------------------------------------------------------------------------------
+
+/** Empties the room. Words that are on their way in the conversation before come back into the box. */
+function clear() {
+  const unsaid = talk?.unsaid;
+  talk?.leave();
+  talk = null;
+  whole = false;
+  giveBack(unsaid?.words);
+  log.clear();
+  unpin();
+  by("opening").hidden = false;
+  by("composer").hidden = false;
+  status("");
+  running();
+}
+
+/** A new conversation. The server knows of it from the first message on. */
+function begin() {
+  clear();
+  tab.drop("session");
+  whole = true;
+  connect({});
+  focus();
+}
+
+/** A conversation of before: what was said by REST, what goes on by the socket. */
+async function open({ session_id: sessionId }) {
+  clear();
+  tab.set("session", sessionId);
+  await load(sessionId);
+  focus();
+}
+
+/** The same after a reload: a message that may not have arrived is sent again, under its `message_id`. */
+async function load(sessionId, unsent = null) {
+  by("opening").hidden = true;
+  const here = () => tab.get("session") === sessionId && talk === null;
+  try {
+    const [session, steps] = await Promise.all([api.get(`/emotion/sessions/${sessionId}`), api.steps(sessionId)]);
+    if (!here()) return;
+    log.history(steps);
+    log.follow(true);
+    whole = true;
+    if (session.ended_at) {
+      by("composer").hidden = true;
+      return status(t("ended"));
+    }
+  } catch (error) {
+    if (!here()) return;
+    if (error.status === 401) return leave("login_over");
+    // Not found: reserved, and nothing was said in it yet. No status: the network is gone, which the socket will tell.
+    if (error.status && error.status !== 404) status(explain(error));
+  }
+  connect({ sessionId, unsent });
+}
+
+function connect({ sessionId, unsent }) {
+  // What a conversation says that was left meanwhile is not heard.
+  const mine = (handle) => (...rest) => talk === next && handle(...rest);
+  const on = Object.fromEntries(Object.entries(heard).map(([name, handle]) => [name, mine(handle)]));
+  const next = new Talk(api, on, { sessionId, unsent });
+  talk = next;
+  if (unsent) log.say(unsent, false);
+  by("opening").hidden = !log.empty;
+  running();
+}
+
+/** What a conversation tells us. */
+const heard = {
+  opened(sessionId, again) {
+    tab.set("session", sessionId);
+    if (again) status(t("back"), true);
+    if (again || !whole) missed(sessionId);
+    running();
+  },
+  lost(unsaid) {
+    if (unsaid) log.say(unsaid, false);
+    status(t("offline"));
+    running();
+  },
+  accepted(turn) {
+    tab.drop("unsent");
+    by("opening").hidden = true;
+    log.accepted(turn);
+    running();
+  },
+  text: (turn) => log.text(turn),
+  safety(safety, turn) {
+    pin(log.safety(safety, turn), safety);
+  },
+  notice(notice) {
+    const text = tell(notice);
+    if (text) log.remark(text);
+  },
+  ended(turn, done) {
+    log.ended(turn, done);
+    running();
+  },
+  failed(turn, error) {
+    log.ended(turn, { status: "failed" });
+    status(explain(error));
+    running();
+  },
+  refused(turn, error) {
+    log.withdraw(turn);
+    giveBack(turn.words);
+    status(`${explain(error)} ${t("given_back")}`);
+    running();
+  },
+  over(why, unsaid) {
+    giveBack(unsaid?.words);
+    if (why === "login") {
+      stash = { user_id: api.person?.user_id, words: words.value };
+      return leave("login_over");
+    }
+    // Somebody erased it; or nothing was said in it for a day, then another one will do.
+    const nothing = log.empty;
+    begin();
+    if (!nothing) status(t("gone"));
+  },
+};
+
+/** What we have not seen: another device may have gone on while we were away. */
+async function missed(sessionId) {
+  try {
+    const steps = await api.steps(sessionId);
+    if (talk?.sessionId !== sessionId) return;
+    log.history(steps);
+    whole = true;
+  } catch (error) {
+    // Nothing was said yet; or it is tried again with the next connection.
+    whole = error.status === 404;
+  }
+}
+
+// The composer -------------------------------------------------------------------------------------------------------
+
+/** Words that were not taken are the person's again, before what was typed since. */
+function giveBack(text) {
+  tab.drop("unsent");
+  if (!text) return;
+  words.value = [text, words.value].filter(Boolean).join("\n");
+  draft();
+}
+
+/** Send, or stop: whichever there is to do. */
+function running() {
+  const busy = talk?.busy ?? false;
+  const stoppable = busy && talk.connected;
+  by("stop").hidden = !stoppable;
+  by("send").hidden = stoppable;
+  by("log").setAttribute("aria-busy", busy);
+}
+
+function send() {
+  const text = words.value;
+  if (!text.trim() || !talk) return;
+  if (talk.busy) return status(t(talk.unsaid ? "still_unsent" : "busy"));
+  if (talk.connected) status("");
+  const turn = talk.say(text);
+  // Until the server has them these words are in one place only: here.
+  tab.set("unsent", { messageId: turn.messageId, words: text });
+  words.value = "";
+  draft();
+  by("opening").hidden = true;
+  log.say(turn, talk.connected);
+  running();
+}
+
+function draft() {
+  if (words.value) tab.set("draft", words.value);
+  else tab.drop("draft");
+  resize();
+}
+
+/** As high as its text, up to what the style sheet allows; newer browsers do this by `field-sizing`. */
+function resize() {
+  if (CSS.supports("field-sizing", "content")) return;
+  words.style.height = "auto";
+  words.style.height = `${words.scrollHeight}px`;
+}
+
+/** Not where it would make a keyboard cover half of a phone. */
+function focus() {
+  if (matchMedia("(pointer: fine)").matches) words.focus();
+}
+
+by("composer").addEventListener("submit", (event) => {
+  event.preventDefault();
+  send();
+});
+words.addEventListener("input", draft);
+words.addEventListener("keydown", (event) => {
+  // Enter that ends the composition of a syllable (한글, かな) belongs to the input method; Safari sends it after the
+  // composition has ended, as 229.
+  if (event.isComposing || event.keyCode === 229) return;
+  const send = event.key === "Enter" && !event.shiftKey && matchMedia("(pointer: fine)").matches;
+  if (!send) return;
+  event.preventDefault();
+  by("composer").requestSubmit();
+});
+by("stop").addEventListener("click", () => {
+  talk?.stop();
+  focus();
+});
+document.addEventListener("keydown", (event) => {
+  if (event.key === "Escape" && talk?.busy && !document.querySelector("dialog[open]")) talk.stop();
+});
+by("fresh").addEventListener("click", begin);
+by("menu").addEventListener("click", () => drawer.show(talk?.sessionId));
+
+// What is said beside the conversation -------------------------------------------------------------------------------
+
+let fading = 0;
+
+/** One quiet line above the composer. @param brief whether it goes by itself */
+function status(text, brief = false) {
+  clearTimeout(fading);
+  by("status").textContent = text;
+  if (brief) fading = setTimeout(() => status(""), 4000);
+}
+
+/** Whom to call, as a list of links. */
+function lines(element, title, resources) {
+  const links = resources.map(({ name, contact: to }) => make("span", {}, `${name} `, contact(to)));
+  element.replaceChildren(make("span", { text: title }), ...links);
+  element.hidden = resources.length === 0;
+}
+
+/** Help stays in sight: when the conversation has gone on below it, its first lines stand above the box. */
+function pin(card, safety) {
+  lines(by("help"), t("lines"), safety.resources.slice(0, 2));
+  by("help").firstChild.className = "unseen";
+  by("help").hidden = true;
+  inSight.disconnect();
+  inSight.observe(card);
+}
+
+const inSight = new IntersectionObserver(([{ isIntersecting }]) => (by("help").hidden = isIntersecting));
+
+function unpin() {
+  inSight.disconnect();
+  by("help").hidden = true;
+}
+
+function translate() {
+  speak();
+  by("opening").textContent = t("opening");
+  const known = server.lines.map((line) => ({ name: line[spoken()], contact: line.contact }));
+  for (const element of document.querySelectorAll(".lines")) lines(element, t("lines"), known);
+}
+
+for (const button of document.querySelectorAll("button.language")) {
+  button.addEventListener("click", () => {
+    switchLanguage();
+    translate();
+    if (!by("door").hidden) door.show();
+    if (by("drawer").open) {
+      by("drawer").close();
+      drawer.show(talk?.sessionId);
+    }
+  });
+}
+
+translate();
+if (api.person) enter();
+else {
+  by("door").hidden = false;
+  door.show("login");
+}

@@ -8,7 +8,7 @@
 //! | 5 | [`cli`] | one file a subcommand; wiring, signals, reload, systemd |
 //! | 4 | [`http`], [`tui`] | surfaces: thin handlers, the terminal client |
 //! | 3 | [`service`] | use-cases: accounts, sessions, turns, prompts |
-//! | 2 | [`store::sqlite`], [`store::postgres`], [`llm`]'s models, [`auth`], [`safety`], [`insight`], [`client`] | what acts |
+//! | 2 | [`store::sqlite`], [`store::postgres`], [`llm`]'s models, [`auth`], [`safety`], [`insight`], [`webhook`], [`client`] | what acts |
 //! | 1 | [`wire`], [`config`], [`store`], [`llm`] | contracts |
 //! | 0 | [`domain`] | pure values and decisions |
 
@@ -24,4 +24,5 @@ pub mod safety;
 pub mod service;
 pub mod store;
 pub mod tui;
+pub mod webhook;
 pub mod wire;

@@ -198,7 +198,8 @@ impl Server {
     /// to drain, for nothing more can be stored.
     pub(super) async fn run(self, stop: CancellationToken) -> Result {
         let app = Arc::clone(&self.app);
-        let tending = tokio::spawn(async move { tokio::join!(app.sweep(), app.heed()) });
+        let tending =
+            tokio::spawn(async move { tokio::join!(app.sweep(), app.heed(), app.tell_alarms()) });
         let done = CancellationToken::new();
         let metrics = self.metrics.map(|listener| {
             // To the end of the drain: that is when somebody looks.

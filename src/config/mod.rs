@@ -19,7 +19,7 @@ pub use reload::Reload;
 pub use secret::Secret;
 pub use sections::{
     Auth, Backup, ClientPrompts, Database, Limits, Llm, Log, LogFormat, Metrics, Model,
-    PromptLanguage, Prompts, Registration, Retention, Safety, Server,
+    PromptLanguage, Prompts, Registration, Retention, Safety, Server, Webhook,
 };
 
 use crate::domain::user::PASSWORD_MIN;
@@ -53,6 +53,8 @@ pub struct Config {
     pub backup: Backup,
     /// Help for people in danger.
     pub safety: Safety,
+    /// Where it is told that somebody is in danger.
+    pub webhook: Webhook,
     /// What is logged.
     pub log: Log,
     /// Where the figures of the server can be read.

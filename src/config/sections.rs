@@ -370,6 +370,19 @@ impl Default for Safety {
     }
 }
 
+/// `[webhook]`
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Webhook {
+    /// Where it is told that somebody is in danger, without what they said; empty for nowhere. HTTPS, unless it is
+    /// on this machine.
+    pub url: String,
+    /// What calls are signed with: 24 bytes or more, or `whsec_` and their base64.
+    pub secret: Secret,
+    /// A file with the secret, instead.
+    pub secret_file: PathBuf,
+}
+
 /// `[log]`
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]

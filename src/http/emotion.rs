@@ -202,8 +202,16 @@ pub(super) async fn generate(
         .get("idempotency-key")
         .map(|value| value.to_str().unwrap_or_default().trim_matches('"'));
     let step = answer(&surface.app, caller.user_id(), &request, key, assessment).await;
-    step.map(|step| Json(step.into()))
-        .map_err(|failure| failure.or_safety(safety))
+    step.map(|step| Json(step.into())).map_err(|failure| {
+        let failure = failure.or_safety(safety);
+        if let Some(safety) = failure.unstored_safety() {
+            let (user_id, session_id) = (caller.user_id(), request.session_id);
+            surface
+                .app
+                .raise_alarm_unstored(safety, user_id, session_id);
+        }
+        failure
+    })
 }
 
 async fn answer(

@@ -28,6 +28,11 @@ impl Failure {
         }
     }
 
+    /// Whom somebody in danger may reach whose words are not stored, or may not be.
+    pub(super) fn unstored_safety(&self) -> Option<&Safety> {
+        self.safety.as_ref().filter(|_| self.stored != Some(true))
+    }
+
     /// Adds whom somebody in danger may reach, although the turn is refused.
     pub(super) fn safety(mut self, safety: Option<Safety>) -> Self {
         self.safety = safety;

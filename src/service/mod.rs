@@ -9,6 +9,7 @@
 
 pub mod account;
 pub mod admin;
+pub mod alarm;
 pub mod backup;
 mod elsewhere;
 pub mod export;
@@ -18,6 +19,7 @@ mod insight;
 mod keyring;
 pub mod live;
 pub mod login;
+pub mod looking_back;
 pub mod meters;
 mod pace;
 pub mod prompt;
@@ -47,6 +49,7 @@ use crate::llm::ChatModel;
 use crate::llm::chain::Chain;
 use crate::safety::{Assessment, Gate, PackError};
 use crate::store::{Bulletin, Store};
+use crate::webhook::Webhook;
 use backup::Backups;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, LazyLock};
@@ -114,6 +117,7 @@ pub struct App {
     folding: turn::folding::Folding,
     recitals: recitals::Recitals,
     exports: export::Places,
+    alarms: alarm::Alarms,
     /// Whether an erasure was begun and could not be finished yet.
     unfinished: AtomicBool,
     /// Whether something was deleted that may still be in files.
@@ -137,6 +141,7 @@ impl App {
             .map_err(crate::domain::Error::internal)?;
         let keys = Arc::new(Ring::new(parts.keys));
         let turns = parts.config.limits.turns.min(Semaphore::MAX_PERMITS);
+        let webhook = parts.config.webhook.clone();
         let (config, settings) = settings::split(parts.config);
         let (auth, llm) = (&config.auth, &config.llm);
         let meters = meters::Meters::new(parts.clock.now());
@@ -152,6 +157,7 @@ impl App {
             folding: turn::folding::Folding::default(),
             recitals: recitals::Recitals::default(),
             exports: export::Places::default(),
+            alarms: alarm::Alarms::new(Webhook::new(&webhook)?),
             unfinished: AtomicBool::new(false),
             // The process before may have been killed between the two.
             unscrubbed: AtomicBool::new(true),

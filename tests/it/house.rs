@@ -27,6 +27,7 @@ fn place(path: &[String]) -> Option<(u8, &'static str)> {
         "auth" => (2, "auth"),
         "safety" => (2, "safety"),
         "insight" => (2, "insight"),
+        "webhook" => (2, "webhook"),
         "client" => (2, "client"),
         "service" => (3, "service"),
         "http" => (4, "http"),

@@ -199,6 +199,9 @@ impl Socket {
                 let user_id = self.peer.subject.user_id;
                 let held = held(&app, user_id, session_id, &words, safety, &error).await;
                 if let Some(safety) = held {
+                    if stored != Some(true) {
+                        app.raise_alarm_unstored(&safety, user_id, Some(session_id));
+                    }
                     self.feed(ServerFrame::Safety { safety }.to_json()).await?;
                 }
                 self.refuse(&error, stored).await

@@ -74,6 +74,8 @@ pub(super) fn take_care(app: &App, turn: &LiveTurn, brief: &Brief, assessment: &
         return;
     };
     turn.tell(ServerFrame::Safety { safety });
+    let (session_id, step_id) = (Some(turn.session_id), Some(turn.step_id));
+    app.raise_alarm(assessment.tier, turn.user_id, session_id, step_id);
     let lang = Lang::detect(&turn.user_input);
     let country = &brief.settings.safety.country;
     let first = if assessment.tier == Tier::Imminent {

@@ -157,6 +157,17 @@ impl Backend {
         }
     }
 
+    /// How far the clock of a database on a server is ahead of this machine's, in microseconds; 0 for a file.
+    pub(super) async fn clock_ahead(&self, database: &config::Database) -> Result<i64> {
+        match self {
+            Self::Sqlite(_) => Ok(0),
+            Self::Postgres(connector) => {
+                let store = PostgresStore::connect(connector, database).await?;
+                Ok(store.clock_ahead(SystemClock.now()).await?)
+            }
+        }
+    }
+
     /// Brings the schema up to date; where it stood and where it stands.
     pub(super) async fn migrate(&self, config: &Config) -> Result<(SchemaState, SchemaState)> {
         let database = &config.database;

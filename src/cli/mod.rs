@@ -12,6 +12,7 @@ mod chat_screen;
 mod completions;
 mod config;
 mod db;
+mod doctor;
 mod keyfiles;
 mod keys;
 mod logins;
@@ -89,6 +90,9 @@ enum Command {
     /// Back the database up, and put a backup back.
     #[command(after_help = backup::HELP)]
     Backup(backup::Backup),
+    /// Look at this machine, and at a server from outside: what is wrong and how it is put right.
+    #[command(after_help = doctor::HELP)]
+    Doctor(doctor::Doctor),
     /// Check or show the configuration.
     #[command(after_help = config::HELP)]
     Config(config::Config),
@@ -269,6 +273,7 @@ fn run(cli: Cli) -> Result {
         Command::Migrate(command) => migrate::run(&global, command),
         Command::Db(command) => db::run(&global, command),
         Command::Backup(command) => backup::run(&global, command),
+        Command::Doctor(command) => doctor::run(&global, command),
         Command::Config(command) => config::run(&global, &command),
         Command::Man(command) => man::run(&command),
         Command::Completions(command) => completions::run(&command),

@@ -31,6 +31,7 @@ use crate::domain::user::{Email, User, UserFilter};
 use crate::domain::{Clock, Error, Result, SessionId, StepId, Timestamp, UserId};
 use file::{BUSY, connect};
 use futures_util::future::BoxFuture;
+use rusqlite::{Connection, OpenFlags};
 use std::path::Path;
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
@@ -89,6 +90,25 @@ impl SqliteStore {
     /// process must end, and the next one reads what is really there.
     pub fn unsynced(&self) -> CancellationToken {
         self.workers.unsynced()
+    }
+
+    /// What is wrong with the file at `path`, if anything. Reads all of it and changes nothing; blocks.
+    pub fn quick_check(path: &Path) -> Result<Option<String>> {
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let checked = Connection::open_with_flags(path, flags).and_then(|connection| {
+            connection.busy_timeout(BUSY)?;
+            connection.query_row("PRAGMA quick_check(1)", [], |row| row.get::<_, String>(0))
+        });
+        match checked {
+            Ok(text) if text == "ok" => Ok(None),
+            Ok(text) => Ok(Some(text)),
+            Err(error) => match error.sqlite_error_code() {
+                Some(rusqlite::ErrorCode::DatabaseCorrupt | rusqlite::ErrorCode::NotADatabase) => {
+                    Ok(Some(error.to_string()))
+                }
+                _ => Err(failed(error)),
+            },
+        }
     }
 
     /// What the schema of the file at `path` is, without changing it.

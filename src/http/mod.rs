@@ -125,6 +125,7 @@ fn rest() -> OpenApiRouter<Surface> {
         .routes(routes!(insight::correct, insight::take_back))
         .routes(routes!(insight::flow))
         .routes(routes!(insight::trend))
+        .routes(routes!(insight::card, insight::make_card))
         .routes(routes!(health::ready))
         .routes(routes!(health::ready_too))
         .routes(routes!(health::live))

@@ -9,6 +9,7 @@
 
 pub mod account;
 pub mod admin;
+pub mod card;
 mod elsewhere;
 pub mod export;
 pub mod guest;
@@ -104,7 +105,8 @@ pub struct App {
     running: Arc<pace::RunningTurns>,
     /// How fast each person may ask for tickets.
     tickets: pace::Pace<UserId>,
-    folding: turn::folding::Folding,
+    folding: turn::aside::Places,
+    cards: turn::aside::Places,
     recitals: recitals::Recitals,
     exports: Arc<Semaphore>,
     /// Whether something was deleted that may still be in files.
@@ -140,7 +142,8 @@ impl App {
             turn_places: Arc::new(Semaphore::new(turns)),
             running: Arc::default(),
             tickets: pace::Pace::a_minute(ticket::A_MINUTE),
-            folding: turn::folding::Folding::default(),
+            folding: turn::aside::Places::default(),
+            cards: turn::aside::Places::default(),
             recitals: recitals::Recitals::default(),
             exports: Arc::new(Semaphore::new(export::AT_ONCE)),
             // The process before may have been killed between the two.

@@ -23,6 +23,7 @@ mod talkers;
 
 mod bad_frames;
 mod bad_requests;
+mod cards;
 mod chain;
 mod command_line;
 mod contract;

@@ -198,6 +198,8 @@ async fn forget_words(c: &Object, before: Timestamp, at: Timestamp, most: u32) -
              RETURNING sessions.session_id
          ), gone AS (
              DELETE FROM steps USING silent WHERE steps.session_id = silent.session_id
+         ), unquoted AS (
+             UPDATE cards SET quotes = NULL FROM silent WHERE cards.session_id = silent.session_id
          )
          SELECT count(*) FROM closed"
     );

@@ -17,6 +17,7 @@ pub mod news;
 pub mod prompt;
 pub mod rights;
 pub mod safety;
+pub mod search;
 pub mod session;
 pub mod step;
 pub mod text;

@@ -92,7 +92,7 @@ fn preferred(accepted: &str) -> Option<Language> {
 }
 
 /// A time, or the beginning of a day.
-fn moment(field: &'static str, text: &str) -> Result<Timestamp, Error> {
+pub(super) fn moment(field: &'static str, text: &str) -> Result<Timestamp, Error> {
     let of_day = format!("{text}T00:00:00Z");
     let text = if text.len() == 10 { &of_day } else { text };
     text.parse().map_err(|_| {

@@ -24,6 +24,7 @@ mod problem;
 mod prompt;
 mod recovery;
 mod rights;
+mod search;
 mod socket;
 mod ticket;
 mod upgrade;
@@ -119,6 +120,7 @@ fn rest() -> OpenApiRouter<Surface> {
         .routes(routes!(emotion::create_session))
         .routes(routes!(emotion::get_session))
         .routes(routes!(emotion::list_sessions))
+        .routes(routes!(search::search))
         .routes(routes!(emotion::end_session))
         .routes(routes!(emotion::generate))
         .routes(routes!(emotion::list_steps))

@@ -25,6 +25,7 @@ pub mod recovery;
 mod restored;
 mod retention;
 mod rights;
+pub mod search;
 pub mod session;
 pub mod settings;
 mod throttle;
@@ -109,6 +110,7 @@ pub struct App {
     cards: turn::aside::Places,
     recitals: recitals::Recitals,
     exports: Arc<Semaphore>,
+    searches: Semaphore,
     /// Whether something was deleted that may still be in files.
     unscrubbed: AtomicBool,
     scrubbing: tokio::sync::Mutex<()>,
@@ -146,6 +148,7 @@ impl App {
             cards: turn::aside::Places::default(),
             recitals: recitals::Recitals::default(),
             exports: Arc::new(Semaphore::new(export::AT_ONCE)),
+            searches: Semaphore::new(search::AT_ONCE),
             // The process before may have been killed between the two.
             unscrubbed: AtomicBool::new(true),
             scrubbing: tokio::sync::Mutex::default(),

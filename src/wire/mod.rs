@@ -10,4 +10,5 @@ pub mod entry;
 pub mod insight;
 pub mod rest;
 pub mod rights;
+pub mod search;
 pub mod ws;

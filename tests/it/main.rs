@@ -47,6 +47,7 @@ mod postgres_tls;
 mod races;
 mod readme;
 mod sealing;
+mod search;
 mod security;
 mod settings;
 mod several;

@@ -45,6 +45,8 @@ pub enum Place {
     Reason(AccessId),
     /// What was made of the words of a step, by the name of its column.
     Mark(StepId, &'static str),
+    /// The card of a session, by the name of its column.
+    Card(SessionId, &'static str),
 }
 
 impl Place {
@@ -82,6 +84,11 @@ impl Place {
             Self::Mark(step, column) => {
                 data.push(7);
                 data.extend_from_slice(step.0.as_bytes());
+                data.extend_from_slice(column.as_bytes());
+            }
+            Self::Card(session, column) => {
+                data.push(8);
+                data.extend_from_slice(session.0.as_bytes());
                 data.extend_from_slice(column.as_bytes());
             }
         }
@@ -309,6 +316,7 @@ mod tests {
             Place::Label(session, "topic"),
             Place::Prompt(Timestamp::from_micros(8)),
             Place::Mark(STEP, "emotion"),
+            Place::Card(session, "body"),
         ] {
             assert!(key.open(other, &sealed).is_err(), "{other:?}");
         }

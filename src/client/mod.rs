@@ -9,6 +9,7 @@ pub use socket::{ABNORMAL, ConnectOptions, Event, Socket};
 
 use crate::domain::emotion::Emotion;
 use crate::domain::{SessionId, StepId, UserId};
+use crate::wire::card::CardBody;
 use crate::wire::insight::{EmotionRequest, FlowBody, StepEmotionBody, TrendBody};
 use crate::wire::rest::{
     ChangePasswordRequest, ClientKind, CreateSessionRequest, GenerateRequest, HealthBody,
@@ -304,6 +305,18 @@ impl Client {
     pub async fn flow(&self, session_id: SessionId) -> Result<FlowBody> {
         self.get(&format!("/emotion/sessions/{session_id}/flow"))
             .await
+    }
+
+    /// `GET /emotion/sessions/{session_id}/card`
+    pub async fn card(&self, session_id: SessionId) -> Result<CardBody> {
+        self.get(&format!("/emotion/sessions/{session_id}/card"))
+            .await
+    }
+
+    /// `POST /emotion/sessions/{session_id}/card`
+    pub async fn make_card(&self, session_id: SessionId) -> Result<CardBody> {
+        let path = format!("/emotion/sessions/{session_id}/card");
+        self.call(Method::POST, &path, None::<&()>).await
     }
 
     /// `GET /emotion/trends/user/{user_id}`, of the last 30 days.

@@ -154,6 +154,8 @@ pub struct Llm {
     pub history_steps: u32,
     /// Whether the oldest steps are folded into a summary, written by a model, when they no longer fit.
     pub summaries: bool,
+    /// Whether a session that ends gets a summary card, written by a model where there is one.
+    pub cards: bool,
     /// Most tokens an answer may have.
     pub max_output_tokens: u32,
     /// Most bytes an answer may have, whatever the model counts.
@@ -181,6 +183,7 @@ impl Default for Llm {
             context_tokens: 8000,
             history_steps: 200,
             summaries: true,
+            cards: true,
             max_output_tokens: 1024,
             max_output_bytes: 65_536,
             first_token_seconds: 20,

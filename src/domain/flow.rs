@@ -29,11 +29,7 @@ pub struct MarkedStep {
 impl MarkedStep {
     /// How the person felt, where that is known well enough to reckon with.
     pub fn mood(&self) -> Option<Mood> {
-        let feeling = self.marks.feeling().filter(|feeling| !feeling.unsure)?;
-        Some(Mood {
-            label: feeling.label,
-            valence: i32::from(feeling.valence) * 100,
-        })
+        Mood::of(&self.marks)
     }
 }
 
@@ -44,6 +40,17 @@ pub struct Mood {
     pub label: Emotion,
     /// How pleasant, in hundredths: -200 to 200.
     pub valence: i32,
+}
+
+impl Mood {
+    /// What these marks say, where that is known well enough to reckon with.
+    pub fn of(marks: &Marks) -> Option<Self> {
+        let feeling = marks.feeling().filter(|feeling| !feeling.unsure)?;
+        Some(Self {
+            label: feeling.label,
+            valence: i32::from(feeling.valence) * 100,
+        })
+    }
 }
 
 /// The label changed between two places, with nothing known in between.

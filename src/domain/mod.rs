@@ -5,6 +5,7 @@
 //! Invariant: a value of a type here has already been checked; nothing below the edge checks it
 //! again, and nothing here reads a clock, a random source, a file or a socket by itself.
 
+pub mod card;
 pub mod emotion;
 pub mod error;
 pub mod flow;
@@ -16,6 +17,7 @@ pub mod news;
 pub mod prompt;
 pub mod rights;
 pub mod safety;
+pub mod search;
 pub mod session;
 pub mod step;
 pub mod text;

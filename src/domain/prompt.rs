@@ -165,6 +165,15 @@ pub fn summary(language: Language) -> &'static str {
     .trim()
 }
 
+/// What a model is told that writes the card of a conversation.
+pub fn card(language: Language) -> &'static str {
+    match language {
+        Language::Korean => include_str!("../../prompts/card.ko.md"),
+        Language::English => include_str!("../../prompts/card.en.md"),
+    }
+    .trim()
+}
+
 /// Puts the summary of the steps that no longer fit below the instructions, between marks of which there
 /// are none inside.
 pub fn with_summary(instructions: &str, summary: &str, language: Language) -> String {

@@ -9,6 +9,8 @@ use crate::config::PromptLanguage;
 use crate::domain::emotion::Emotion;
 use crate::domain::prompt::Language;
 use crate::domain::{Error, SessionId, StepId, Timestamp, UserId};
+use crate::service::card::Shown;
+use crate::wire::card::CardBody;
 use crate::wire::insight::{EmotionRequest, FlowBody, StepEmotionBody, TrendBody};
 use crate::wire::rest::Problem;
 use axum::Json;
@@ -90,7 +92,7 @@ fn preferred(accepted: &str) -> Option<Language> {
 }
 
 /// A time, or the beginning of a day.
-fn moment(field: &'static str, text: &str) -> Result<Timestamp, Error> {
+pub(super) fn moment(field: &'static str, text: &str) -> Result<Timestamp, Error> {
     let of_day = format!("{text}T00:00:00Z");
     let text = if text.len() == 10 { &of_day } else { text };
     text.parse().map_err(|_| {
@@ -220,6 +222,68 @@ pub(super) async fn trend(
             picture::answer(Chart::of_trend(&body, language).draw())
         }
     })
+}
+
+/// The card of a session. It is made when the session ends, some seconds later: until then there is none.
+#[utoipa::path(
+    get, path = "/emotion/sessions/{session_id}/card", tag = "insight",
+    params(("session_id" = uuid::Uuid, Path, description = "The session"), View),
+    responses(
+        (status = 200, content((CardBody = "application/json"), (String = "image/svg+xml"))),
+        (status = 401, body = Problem, content_type = "application/problem+json"),
+        (status = 404, description = "No card yet, no such session, or somebody else's", body = Problem, content_type = "application/problem+json"),
+        (status = 422, body = Problem, content_type = "application/problem+json"),
+    )
+)]
+pub(super) async fn card(
+    State(surface): State<Surface>,
+    caller: Caller,
+    Id(session_id): Id<SessionId>,
+    Params(view): Params<View>,
+    headers: HeaderMap,
+) -> Result<Response, Failure> {
+    let shown = surface.app.card(caller.user_id(), session_id).await?;
+    let body = body(session_id, shown);
+    Ok(match view.format.unwrap_or_default() {
+        Format::Json => Json(body).into_response(),
+        Format::Svg => {
+            let language = language(&surface, view.lang, &headers);
+            picture::answer(picture::card::draw(&body, language))
+        }
+    })
+}
+
+/// Make a card of a session in place of the one there is, and wait for it. It counts as a message of the minute, and
+/// what a model takes for it as tokens of the day; without tokens left, or a model, a shorter card is made.
+#[utoipa::path(
+    post, path = "/emotion/sessions/{session_id}/card", tag = "insight",
+    params(("session_id" = uuid::Uuid, Path, description = "The session")),
+    responses(
+        (status = 200, body = CardBody),
+        (status = 401, body = Problem, content_type = "application/problem+json"),
+        (status = 404, description = "Nothing was said in it, no such session, or somebody else's", body = Problem, content_type = "application/problem+json"),
+        (status = 422, body = Problem, content_type = "application/problem+json"),
+        (status = 429, description = "Too many messages a minute", body = Problem, content_type = "application/problem+json"),
+        (status = 503, description = "One is being made", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+pub(super) async fn make_card(
+    State(surface): State<Surface>,
+    caller: Caller,
+    Id(session_id): Id<SessionId>,
+) -> Result<Json<CardBody>, Failure> {
+    let shown = surface.app.make_card(caller.user_id(), session_id).await?;
+    Ok(Json(body(session_id, shown)))
+}
+
+fn body(session_id: SessionId, shown: Shown) -> CardBody {
+    CardBody::of(
+        session_id,
+        shown.card,
+        shown.quotes,
+        shown.made_at,
+        shown.safety,
+    )
 }
 
 #[cfg(test)]

@@ -24,6 +24,7 @@ mod problem;
 mod prompt;
 mod recovery;
 mod rights;
+mod search;
 mod socket;
 mod ticket;
 mod upgrade;
@@ -120,12 +121,14 @@ fn rest() -> OpenApiRouter<Surface> {
         .routes(routes!(emotion::create_session))
         .routes(routes!(emotion::get_session))
         .routes(routes!(emotion::list_sessions))
+        .routes(routes!(search::search))
         .routes(routes!(emotion::end_session))
         .routes(routes!(emotion::generate))
         .routes(routes!(emotion::list_steps))
         .routes(routes!(insight::correct, insight::take_back))
         .routes(routes!(insight::flow))
         .routes(routes!(insight::trend))
+        .routes(routes!(insight::card, insight::make_card))
         .routes(routes!(health::ready))
         .routes(routes!(health::ready_too))
         .routes(routes!(health::live))

@@ -45,8 +45,19 @@ pub struct ChatRequest {
     pub messages: Vec<Message>,
     /// Most tokens the answer may have.
     pub max_output_tokens: u32,
+    /// The form that the answer is to have, if any. Not every endpoint heeds it: read the answer strictly.
+    pub schema: Option<Schema>,
     /// A stable name for the person that tells the provider nothing about them.
     pub pseudonym: String,
+}
+
+/// A JSON Schema for a whole answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Schema {
+    /// What it is called: letters, digits, underscores.
+    pub name: &'static str,
+    /// The schema, as JSON. Every object lists all of its members as required and allows no others.
+    pub json: &'static str,
 }
 
 /// The answer as it comes.

@@ -15,7 +15,8 @@ use crate::domain::{Error, ErrorCode};
 use async_openai::types::chat::{
     ChatCompletionRequestAssistantMessage, ChatCompletionRequestMessage,
     ChatCompletionRequestSystemMessage, ChatCompletionRequestUserMessage,
-    ChatCompletionStreamOptions, CreateChatCompletionRequest,
+    ChatCompletionStreamOptions, CreateChatCompletionRequest, ResponseFormat,
+    ResponseFormatJsonSchema,
 };
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
@@ -153,7 +154,18 @@ impl OpenAi {
                 ),
             })
             .collect();
+        let response_format = request.schema.and_then(|schema| {
+            Some(ResponseFormat::JsonSchema {
+                json_schema: ResponseFormatJsonSchema {
+                    description: None,
+                    name: schema.name.to_owned(),
+                    schema: serde_json::from_str(schema.json).ok()?,
+                    strict: Some(true),
+                },
+            })
+        });
         let mut body = CreateChatCompletionRequest {
+            response_format,
             messages,
             model: self.model.clone(),
             stream: Some(true),

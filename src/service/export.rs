@@ -10,6 +10,7 @@ use crate::auth::hex::hex;
 use crate::domain::prompt::PromptName;
 use crate::domain::user::User;
 use crate::domain::{Error, ErrorCode, Result, SessionId, Timestamp, UserId};
+use crate::wire::card::CardBody;
 use crate::wire::rest::{PromptBody, SessionBody, StepBody};
 use crate::wire::rights::{
     AccessBody, EXPORT_FORMAT, ExportCounts, ExportPrompt, ExportUsage, ExportUser,
@@ -245,6 +246,11 @@ impl Export {
             piece.push_str(object.strip_suffix('}').unwrap_or(&object));
             piece.push_str(",\"summary\":");
             piece.push_str(&json(&summary)?);
+            let card = self.app.vault.card(user_id, session_id).await?;
+            let card = card
+                .map(|kept| CardBody::of(session_id, kept.card, kept.quotes, kept.made_at, None));
+            piece.push_str(",\"card\":");
+            piece.push_str(&json(&card)?);
             piece.push_str(",\"steps\":[");
             self.counts.sessions += 1;
         }

@@ -11,6 +11,7 @@ pub mod account;
 pub mod admin;
 pub mod alarm;
 pub mod backup;
+pub mod card;
 mod elsewhere;
 pub mod export;
 pub mod guest;
@@ -28,6 +29,7 @@ pub mod recovery;
 pub mod restored;
 mod retention;
 mod rights;
+pub mod search;
 pub mod session;
 pub mod settings;
 mod throttle;
@@ -114,12 +116,14 @@ pub struct App {
     running: Arc<pace::RunningTurns>,
     /// How fast each person may ask for tickets.
     tickets: pace::Pace<UserId>,
-    folding: turn::folding::Folding,
+    folding: turn::aside::Places,
+    cards: turn::aside::Places,
     recitals: recitals::Recitals,
     exports: export::Places,
     alarms: alarm::Alarms,
     /// Whether an erasure was begun and could not be finished yet.
     unfinished: AtomicBool,
+    searches: Semaphore,
     /// Whether something was deleted that may still be in files.
     unscrubbed: AtomicBool,
     scrubbing: tokio::sync::Mutex<()>,
@@ -154,11 +158,13 @@ impl App {
             turn_places: Arc::new(Semaphore::new(turns)),
             running: Arc::default(),
             tickets: pace::Pace::a_minute(ticket::A_MINUTE),
-            folding: turn::folding::Folding::default(),
+            folding: turn::aside::Places::default(),
+            cards: turn::aside::Places::default(),
             recitals: recitals::Recitals::default(),
             exports: export::Places::default(),
             alarms: alarm::Alarms::new(Webhook::new(&webhook)?),
             unfinished: AtomicBool::new(false),
+            searches: Semaphore::new(search::AT_ONCE),
             // The process before may have been killed between the two.
             unscrubbed: AtomicBool::new(true),
             scrubbing: tokio::sync::Mutex::default(),

@@ -7,6 +7,7 @@ use crate::auth::reserve;
 use crate::domain::session::{EmotionSession, Labels};
 use crate::domain::step::EmotionStep;
 use crate::domain::{Error, Result, SessionId, Timestamp, UserId};
+use std::sync::Arc;
 
 /// A session as a socket finds it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,24 +53,41 @@ impl App {
         self.vault.sessions(user_id, before, limit).await
     }
 
-    /// Ends the person's session; ending it again changes nothing.
+    /// Ends the person's session, and begins to make its card; ending it again changes nothing.
     pub async fn end_session(
-        &self,
+        self: &Arc<Self>,
         user_id: UserId,
         session_id: SessionId,
     ) -> Result<EmotionSession> {
-        let ended = self
-            .vault
-            .end_session(user_id, session_id, self.clock.now())
-            .await?;
+        let ended = self.end(user_id, session_id, self.clock.now()).await?;
         ended.ok_or_else(|| Error::not_found("session"))
+    }
+
+    async fn end(
+        self: &Arc<Self>,
+        user_id: UserId,
+        session_id: SessionId,
+        now: Timestamp,
+    ) -> Result<Option<EmotionSession>> {
+        let ended = self.vault.end_session(user_id, session_id, now).await?;
+        if ended
+            .as_ref()
+            .is_some_and(|session| session.ended_at == Some(now))
+        {
+            self.begin_card(user_id, session_id);
+        }
+        Ok(ended)
     }
 
     /// Ends the session that a socket speaks in; one in which nothing was said leaves nothing
     /// behind. When it ended.
-    pub async fn end_attached(&self, user_id: UserId, session_id: SessionId) -> Result<Timestamp> {
+    pub async fn end_attached(
+        self: &Arc<Self>,
+        user_id: UserId,
+        session_id: SessionId,
+    ) -> Result<Timestamp> {
         let now = self.clock.now();
-        match self.vault.end_session(user_id, session_id, now).await? {
+        match self.end(user_id, session_id, now).await? {
             Some(session) => Ok(session.ended_at.unwrap_or(now)),
             None if self.is_reserved(user_id, session_id) => Ok(now),
             None => Err(Error::not_found("session")),

@@ -15,7 +15,7 @@ pub mod sealing;
 pub mod sqlite;
 
 pub use accounts::{Accounts, PasswordChange, Rotate, Rotated};
-pub use insights::Insights;
+pub use insights::{Insights, PutCard, StoredCard};
 pub use rights::{Deleted, Rights};
 
 use crate::domain::keyring::WrappedKey;

@@ -36,7 +36,7 @@ pub trait Rights: Send + Sync + 'static {
     fn delete_user(&self, user_id: UserId, at: Timestamp)
     -> BoxFuture<'_, Result<Option<Deleted>>>;
 
-    /// Deletes the steps and the summary of sessions in which nothing has been said since `before`, and
+    /// Deletes the steps, the summary and the quotes on the card of sessions in which nothing has been said since `before`, and
     /// ends those; at most `most` sessions, the oldest first; how many.
     fn forget_words(
         &self,

@@ -3,6 +3,7 @@
 //! Owns the JSON of the export, of the list of accesses and of the receipt. Invariant: what an export has of
 //! a session or a step is what the other endpoints show of it, and more.
 
+use super::card::CardBody;
 use super::rest::{PromptBody, SessionBody, StepBody};
 use crate::domain::rights::{Access, Erased};
 use crate::domain::usage::Usage;
@@ -71,6 +72,8 @@ pub struct ExportSession {
     pub session: SessionBody,
     /// What the model reads in place of the oldest steps, where they no longer fit.
     pub summary: Option<String>,
+    /// Its card, where it has one.
+    pub card: Option<CardBody>,
     /// Its steps by ascending order.
     pub steps: Vec<StepBody>,
 }

@@ -205,7 +205,9 @@ macro_rules! every_case {
                 sessions_are_forgotten_by_when_the_last_word_was_said;
             insights:
                 what_was_made_of_a_session_is_listed_by_order_newest_kept,
-                what_was_made_of_sessions_is_listed_by_when_they_began;
+                what_was_made_of_sessions_is_listed_by_when_they_began,
+                a_card_takes_the_place_of_the_one_before_and_fills_what_nobody_set,
+                quotes_are_forgotten_with_the_words_and_a_card_with_its_session;
             prompts:
                 versions_count_up_and_the_newest_counts,
                 racers_get_versions_of_their_own,

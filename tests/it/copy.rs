@@ -9,7 +9,7 @@ use deepme::domain::keyring::WrappedKey;
 use deepme::domain::login::Ticket;
 use deepme::domain::prompt::{Language, PromptName};
 use deepme::domain::session::Labels;
-use deepme::domain::step::{FinishReason, StepStatus};
+use deepme::domain::step::{FinishReason, Marks, StepStatus};
 use deepme::domain::time::ManualClock;
 use deepme::domain::transcript::Summary;
 use deepme::domain::usage::{Day, Tokens};
@@ -19,7 +19,7 @@ use deepme::store::copy::tables::TABLES;
 use deepme::store::copy::{Copied, PAGE, Phase, Progress, Sink, Source, copy};
 use deepme::store::postgres::{Connector, PostgresStore};
 use deepme::store::sqlite::SqliteStore;
-use deepme::store::{BeginStep, FinishStep, Fold, Store};
+use deepme::store::{BeginStep, FinishStep, Fold, PutCard, Store, StoredCard};
 use futures_util::future::join_all;
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -155,6 +155,11 @@ async fn lived_in(store: &dyn Store) -> UserId {
     for (n, (status, finish_reason, output_tokens)) in (1..).zip(ends) {
         let begin = BeginStep {
             message_id: Some(message(&format!("m-{n}"))),
+            marks: Marks {
+                emotion: (n > 1).then(|| "감정".to_owned()),
+                correction: (n > 2).then(|| "정정".to_owned()),
+                safety_tier: (n > 1).then(|| "tier".to_owned()),
+            },
             ..words(
                 user_id,
                 full.session_id,
@@ -194,6 +199,21 @@ async fn lived_in(store: &dyn Store) -> UserId {
         };
         assert!(store.fold(fold).await.unwrap());
     }
+    let card = PutCard {
+        user_id,
+        card: StoredCard {
+            session_id: full.session_id,
+            body: "카드".to_owned(),
+            quotes: None,
+            made_at: at(3),
+        },
+        labels: Labels {
+            insight_tag: Some("tag".to_owned()),
+            ..Labels::default()
+        },
+        charge: Tokens::default(),
+    };
+    assert!(store.put_card(card).await.unwrap());
     let ended = session_of(user_id, SESSIONS).session_id;
     store.end_session(user_id, ended, at(9)).await.unwrap();
     for name in [
@@ -279,6 +299,7 @@ async fn a_lived_in_database_goes_everywhere_and_stays_the_same() {
         ("revocations", 2),
         ("sessions", sessions),
         ("steps", steps),
+        ("cards", 1),
         ("usage", 2),
         ("accesses", 1),
         ("prompts", 4),

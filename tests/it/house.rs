@@ -338,6 +338,8 @@ const WITH_WORDS: &[&str] = &[
     "correct_step",
     "marks",
     "marks_between",
+    "card",
+    "put_card",
     "step",
     "find_step",
     "steps",

@@ -189,6 +189,9 @@ impl Server {
             bulletin,
             alone,
         } = opened;
+        let mut config = config;
+        // The scripts of most tests are for turns; who wants cards brings a model for them.
+        config.llm.cards &= models.is_some();
         let model = Arc::new(Scripted::default());
         let keys = Keys::load_or_create(&dir.path().join("data/token.key"), &SystemRandom).unwrap();
         let master_file = dir.path().join("data/master.key");

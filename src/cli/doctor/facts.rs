@@ -209,6 +209,7 @@ pub(super) async fn ask(model: &dyn ChatModel, config: &Config) -> Result<Durati
         }],
         max_output_tokens: 16,
         pseudonym: "doctor".to_owned(),
+        schema: None,
     };
     let begun = Instant::now();
     let first = async {

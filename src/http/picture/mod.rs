@@ -1,9 +1,10 @@
 //! Pictures that the server draws: SVG, in light and dark, in Korean and English.
 //!
-//! Owns the page that a picture is ([`document`]), its colours and [`escaped`]; [`chart`] draws a flow. Called by the
+//! Owns the page that a picture is ([`document`]), its colours and [`escaped`]; [`chart`] draws a flow, [`card`] a card. Called by the
 //! handlers. Invariants: pure; nothing outside is loaded, no font and no script; every text goes through
 //! [`escaped`]; a screen reader is told by `title` and `desc` what is to be seen.
 
+pub(super) mod card;
 pub(super) mod chart;
 #[cfg(test)]
 mod tests;
@@ -26,6 +27,7 @@ font-family:system-ui,-apple-system,'Noto Sans KR','Noto Sans CJK KR',sans-serif
 .quiet{fill:var(--quiet);font-size:12px}.end{text-anchor:end}.mid{text-anchor:middle}\
 .grid{stroke:var(--grid)}.line{fill:none;stroke:var(--line);stroke-width:2}.dot{fill:var(--line)}\
 .maybe{fill:var(--paper);stroke:var(--quiet);stroke-width:1.5}\
+.part{fill:var(--line);font-size:12px;font-weight:600}.said{font-style:italic}\
 .up{fill:var(--up)}.down{fill:var(--down)}\
 .turn{stroke:var(--quiet);stroke-dasharray:4 4}";
 

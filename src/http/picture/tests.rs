@@ -2,13 +2,16 @@
 
 use super::chart::Chart;
 use super::*;
+use crate::domain::card::{Card, CardKind};
 use crate::domain::emotion::{Emotion, Reading};
 use crate::domain::flow::MarkedStep;
 use crate::domain::prompt::Language;
 use crate::domain::safety::Tier;
 use crate::domain::step::Marks;
 use crate::domain::{SessionId, StepId, Timestamp, UserId};
+use crate::wire::card::{CardBody, QuoteBody};
 use crate::wire::insight::{FlowBody, TrendBody};
+use crate::wire::ws::{Resource, Safety};
 use proptest::prelude::*;
 use uuid::Uuid;
 
@@ -47,10 +50,10 @@ fn conversation() -> FlowBody {
 fn a_conversation() {
     let korean = Chart::of_flow(&conversation(), Language::Korean).draw();
     insta::assert_snapshot!(korean);
-    assert_eq!(
-        korean,
-        include_str!("../../../docs/flow.svg"),
-        "what the README shows"
+    let shown = include_str!("../../../docs/flow.svg");
+    assert!(
+        korean == shown,
+        "docs/flow.svg, which the README shows, is another picture"
     );
     let english = Chart::of_flow(&conversation(), Language::English).draw();
     assert!(english.contains(">sad</text>") && english.contains(" (better from here on)"));
@@ -87,6 +90,63 @@ fn nothing_and_one_thing() {
         drawn.contains("cx=\"395.0\"") && drawn.contains("기쁨"),
         "{drawn}"
     );
+}
+
+fn a_card() -> CardBody {
+    let text = |text: &str| Some(text.to_owned());
+    CardBody {
+        session_id: SessionId(Uuid::from_u128(1)),
+        kind: CardKind::Written,
+        title: "말이 안 나온 회의".to_owned(),
+        emotions: vec![Emotion::Shame, Emotion::Sad],
+        situation: text(
+            "오늘 회의에서 준비한 말을 하려는데 갑자기 말이 나오지 않았고, 팀장이 대신 설명했다.",
+        ),
+        thoughts: text("<b>다들 나를 한심하게 봤을 것 같다</b> & \"그만두고 싶다\""),
+        body: text("얼굴이 달아올랐다."),
+        behaviour: None,
+        needs: text("다음에는 먼저 말해 보고 싶다."),
+        coping: text("집까지 걸었다."),
+        insight: text("아무도 뭐라고 하지 않았다는 것을 알아차렸다."),
+        tags: vec!["회의".to_owned(), "발표".to_owned()],
+        quotes: vec![QuoteBody {
+            step_id: StepId(Uuid::from_u128(1)),
+            offset: 7,
+            text: "목이 꽉 막힌 것처럼 말이 안 나왔어".to_owned(),
+        }],
+        safety: None,
+        model: Some("gpt-4o-mini".to_owned()),
+        made_at: Timestamp::from_micros(0),
+    }
+}
+
+#[test]
+fn a_card_that_was_written() {
+    insta::assert_snapshot!(super::card::draw(&a_card(), Language::Korean));
+}
+
+#[test]
+fn a_card_for_somebody_who_may_be_in_danger() {
+    let resource = |name: &str, contact: &str| Resource {
+        name: name.to_owned(),
+        contact: contact.to_owned(),
+        note: Some("24시간".to_owned()),
+    };
+    let care = Card::care(Language::Korean);
+    let safety = Safety {
+        tier: "imminent".to_owned(),
+        message: "지금 많이 힘드시군요. 혼자 견디지 않으셔도 돼요. 아래 번호로 지금 바로 이야기할 수 있어요.".to_owned(),
+        resources: vec![resource("자살예방 상담전화", "109"), resource("정신건강 위기상담전화", "1577-0199")],
+    };
+    let id = SessionId(Uuid::from_u128(1));
+    let body = CardBody::of(
+        id,
+        care,
+        Vec::new(),
+        Timestamp::from_micros(0),
+        Some(safety),
+    );
+    insta::assert_snapshot!(super::card::draw(&body, Language::Korean));
 }
 
 proptest! {

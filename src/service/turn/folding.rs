@@ -1,30 +1,24 @@
 //! The oldest steps of a long conversation, folded into a summary.
 //!
-//! Owns [`Folding`] and the task that asks a language model for the summary. Called when a turn has
+//! Owns the task that asks a language model for the summary. Called when a turn has
 //! ended that left little room. Invariants: nobody waits for it, a drain least of all; a few run at
 //! once, one a session, and one that failed has a rest; what it costs is charged to the person; only a
 //! summary that is whole takes the place of steps, and whatever fails, the words themselves stay as they
 //! are and the window alone is used.
 
-use super::asking::{Facts, clean};
+use super::aside::{self, Answer};
 use crate::domain::prompt::{self, Language};
 use crate::domain::step::{EmotionStep, FinishReason, StepStatus};
 use crate::domain::transcript::{self, Message, Role, Summary};
-use crate::domain::usage::Tokens;
 use crate::domain::{SessionId, UserId};
-use crate::llm::chain::{Link, State, says_ill};
-use crate::llm::{ChatRequest, Fault, Piece, tokens};
+use crate::llm::{ChatRequest, tokens};
 use crate::service::App;
 use crate::service::live::LiveTurn;
 use crate::store::Fold;
-use futures_util::StreamExt as _;
-use std::collections::{HashMap, HashSet};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// Summaries that are written at the same time.
-const AT_ONCE: usize = 2;
 /// Steps that are read for one of them.
 const STEPS: u32 = 200;
 /// Most tokens a summary may have.
@@ -33,75 +27,15 @@ const MOST_TOKENS: u32 = 700;
 const MOST_BYTES: usize = 6 * 1024;
 /// Most bytes that are read of the beginning of what one side said in a step, and of its end.
 const ENDS: usize = 3 * 1024;
-/// How long a session is left alone after a summary that failed.
-const REST: Duration = Duration::from_mins(5);
-/// How many such sessions are remembered.
-const RESTING: usize = 1000;
-
-/// The sessions whose summary is being written, and those that are left alone for a while.
-#[derive(Debug, Default)]
-pub(in crate::service) struct Folding(Arc<Mutex<Sessions>>);
-
-#[derive(Debug, Default)]
-struct Sessions {
-    written: HashSet<SessionId>,
-    resting: HashMap<SessionId, Instant>,
-}
-
-/// The place of one that is being written.
-struct Place {
-    sessions: Arc<Mutex<Sessions>>,
-    session_id: SessionId,
-}
-
-fn locked(sessions: &Mutex<Sessions>) -> MutexGuard<'_, Sessions> {
-    sessions.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-impl Folding {
-    /// A place, unless the session has one or rests, or all are taken: a later turn will ask again.
-    fn enter(&self, session_id: SessionId, now: Instant) -> Option<Place> {
-        let mut sessions = locked(&self.0);
-        sessions
-            .resting
-            .retain(|_, since| now.saturating_duration_since(*since) < REST);
-        if sessions.resting.contains_key(&session_id)
-            || sessions.written.len() >= AT_ONCE
-            || !sessions.written.insert(session_id)
-        {
-            return None;
-        }
-        Some(Place {
-            sessions: Arc::clone(&self.0),
-            session_id,
-        })
-    }
-}
-
-impl Place {
-    /// It failed: what fails now would most likely fail after the next turn, too.
-    fn failed(&self, now: Instant) {
-        let mut sessions = locked(&self.sessions);
-        if sessions.resting.len() >= RESTING {
-            sessions.resting.clear();
-        }
-        sessions.resting.insert(self.session_id, now);
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        locked(&self.sessions).written.remove(&self.session_id);
-    }
-}
 
 /// Folds the steps up to `until` of the session that `turn` is in, beside everything else.
 pub(super) fn begin(app: &Arc<App>, turn: &LiveTurn, until: i64) {
     // Looked for first: without a language model there is nothing to read and to count for.
-    if writer(app).is_none() {
+    if aside::writer(app).is_none() {
         return;
     }
-    let Some(place) = app.folding.enter(turn.session_id, Instant::now()) else {
+    // Without a place a later turn will ask again.
+    let Ok(place) = app.folding.enter(turn.session_id, Instant::now()) else {
         return;
     };
     let (user_id, session_id) = (turn.user_id, turn.session_id);
@@ -154,9 +88,13 @@ async fn fold(
     let request = ChatRequest {
         messages: notes.messages,
         max_output_tokens: MOST_TOKENS,
+        schema: None,
         pseudonym: app.keys.now().pseudonym(user_id.0.as_bytes()),
     };
-    let (text, charge) = ask(app, request).await.ok_or("no summary")?;
+    // It is asked once: what fails is tried after a later turn. Half a summary must not take the place of steps.
+    let answer = aside::ask(app, request, MOST_BYTES).await;
+    let answer = answer.filter(|a| a.finish_reason == FinishReason::Stop && !a.text.is_empty());
+    let Answer { text, charge, .. } = answer.ok_or("no summary")?;
     let fold = Fold {
         session_id,
         after,
@@ -244,7 +182,7 @@ fn told(step: &EmotionStep, language: Language) -> String {
 }
 
 /// The beginning and the end of a long text: what matters may come last.
-fn ends(text: &str) -> String {
+pub(in crate::service) fn ends(text: &str) -> String {
     if text.len() <= 2 * ENDS {
         return text.to_owned();
     }
@@ -253,96 +191,9 @@ fn ends(text: &str) -> String {
     format!("{head} […] {tail}")
 }
 
-/// The first language model whose breaker is closed. One that failed is tried by people's turns, not here.
-fn writer(app: &App) -> Option<&Link> {
-    let mut links = app.chain.links();
-    links.find(|link| link.model.is_language_model() && link.state() == State::Closed)
-}
-
-/// It is asked once: what fails is tried after a later turn.
-async fn ask(app: &App, request: ChatRequest) -> Option<(String, Tokens)> {
-    let link = writer(app)?;
-    let leave = link.leave(Instant::now())?;
-    let mut facts = Facts::default();
-    facts.asked(&request);
-    match written(app, &*link.model, request, &mut facts).await {
-        Ok(text) => {
-            leave.well();
-            link.answers.add(1);
-            let text = text?;
-            let charge = facts.charge(text.len());
-            let text = clean(text.trim()).into_owned();
-            (!text.is_empty()).then_some((text, charge))
-        }
-        Err(fault) => {
-            link.failures.add(fault.as_str());
-            tracing::warn!(
-                model = link.model.name(),
-                fault = fault.as_str(),
-                "no summary"
-            );
-            if says_ill(&fault) {
-                leave.ill(Instant::now());
-            } else {
-                leave.well();
-            }
-            None
-        }
-    }
-}
-
-/// The answer of a model, if it is whole: half a summary must not take the place of steps.
-async fn written(
-    app: &App,
-    model: &dyn crate::llm::ChatModel,
-    request: ChatRequest,
-    facts: &mut Facts,
-) -> Result<Option<String>, Fault> {
-    // Nobody waits: it has as long for a token as a turn has for its first one.
-    let patience = Duration::from_secs(app.config.llm.first_token_seconds);
-    let slow = |_| Fault::Stalled;
-    let asking = tokio::time::timeout(patience, model.ask(request));
-    let mut stream = asking.await.map_err(slow)??;
-    let mut text = String::new();
-    loop {
-        let next = tokio::time::timeout(patience, stream.next()).await;
-        match next.map_err(slow)?.unwrap_or(Err(Fault::Connection))? {
-            Piece::Text(more) if text.len() + more.len() <= MOST_BYTES => {
-                text.push_str(&more);
-            }
-            Piece::Text(_) => return Ok(None),
-            Piece::End {
-                finish_reason,
-                input_tokens,
-                output_tokens,
-            } => {
-                facts.counted(input_tokens, output_tokens);
-                return Ok((finish_reason == FinishReason::Stop).then_some(text));
-            }
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_few_are_written_at_once_and_one_a_session() {
-        let folding = Folding::default();
-        let session = |n| SessionId(uuid::Uuid::from_u128(n));
-        let now = Instant::now();
-        let first = folding.enter(session(1), now).unwrap();
-        assert!(folding.enter(session(1), now).is_none());
-        let _second = folding.enter(session(2), now).unwrap();
-        assert!(folding.enter(session(3), now).is_none());
-        drop(first);
-        let third = folding.enter(session(3), now).unwrap();
-        third.failed(now);
-        drop(third);
-        assert!(folding.enter(session(3), now + REST / 2).is_none());
-        assert!(folding.enter(session(3), now + REST).is_some());
-    }
 
     #[test]
     fn words_cannot_pass_for_somebody_elses_and_keep_their_end() {

@@ -4,6 +4,7 @@
 //! the socket and by `generate`. Invariants: the words are committed before the model is asked;
 //! the end is told after the answer is committed; a session has one turn at a time.
 
+pub(super) mod aside;
 mod asking;
 pub(super) mod briefing;
 mod ends;

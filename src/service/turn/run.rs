@@ -323,6 +323,7 @@ async fn answer(app: &App, turn: &LiveTurn, brief: &Brief, facts: &mut Facts) ->
     let request = ChatRequest {
         messages: fitted.messages,
         max_output_tokens: app.config.llm.max_output_tokens,
+        schema: None,
         pseudonym: app.keys.now().pseudonym(turn.user_id.0.as_bytes()),
     };
     // Nothing that somebody in danger is told is held back.

@@ -9,6 +9,7 @@ mod keys;
 mod old;
 mod words;
 
+pub(super) use insights::Kept;
 pub use keys::{Rewrapped, rewrap};
 pub use old::{Sealed, seal_old};
 

@@ -338,7 +338,7 @@ fn open_session(key: &DataKey, session: EmotionSession) -> Result<EmotionSession
 }
 
 /// The labels of a session, each through `pass`.
-fn labels(
+pub(super) fn labels(
     session_id: SessionId,
     labels: Labels,
     pass: impl Fn(Place, &str) -> Result<String>,

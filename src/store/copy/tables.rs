@@ -179,6 +179,17 @@ pub const TABLES: &[Table] = &[
         ],
     },
     Table {
+        name: "cards",
+        key: 1,
+        columns: &[
+            id("session_id"),
+            text("body"),
+            text("quotes"),
+            integer("filled"),
+            integer("made_at"),
+        ],
+    },
+    Table {
         name: "usage",
         key: 2,
         columns: &[

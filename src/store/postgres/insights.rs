@@ -1,11 +1,12 @@
 //! The part of the store that is about what conversations show, on a server.
 
 use super::pool::{Again, Done};
-use super::{PostgresStore, run, time};
+use super::{PostgresStore, run, time, usage};
 use crate::domain::flow::MarkedStep;
 use crate::domain::step::Marks;
+use crate::domain::usage::Day;
 use crate::domain::{Result, SessionId, StepId, Timestamp, UserId};
-use crate::store::{Insights, storable};
+use crate::store::{Insights, PutCard, StoredCard, storable};
 use deadpool_postgres::Object;
 use futures_util::future::BoxFuture;
 use std::ops::ControlFlow;
@@ -55,6 +56,19 @@ impl Insights for PostgresStore {
             (from, to),
             limit
         ))
+    }
+
+    fn card(
+        &self,
+        user_id: UserId,
+        session_id: SessionId,
+    ) -> BoxFuture<'_, Result<Option<StoredCard>>> {
+        run!(self, Again::Always, |c| card(&c, user_id, session_id))
+    }
+
+    fn put_card(&self, put: PutCard) -> BoxFuture<'_, Result<bool>> {
+        // Done twice, the second one finds its own body and does nothing.
+        run!(self, Again::Always, |c| put_card(&c, &put))
     }
 }
 
@@ -131,4 +145,93 @@ async fn between(
     let values: [&(dyn ToSql + Sync); 4] = [&user_id.0, &from, &to, &i64::from(limit)];
     let rows = c.query(&statement, &values).await?;
     rows.iter().rev().map(marked).collect()
+}
+
+async fn card(c: &Object, user_id: UserId, session_id: SessionId) -> Done<Option<StoredCard>> {
+    let statement = c
+        .prepare_cached(
+            "SELECT session_id, body, quotes, made_at FROM cards JOIN sessions USING (session_id)
+             WHERE session_id = $1 AND user_id = $2",
+        )
+        .await?;
+    let row = c
+        .query_opt(&statement, &[&session_id.0, &user_id.0])
+        .await?;
+    row.map(|row| {
+        Ok(StoredCard {
+            session_id: SessionId(row.try_get(0)?),
+            body: row.try_get(1)?,
+            quotes: row.try_get(2)?,
+            made_at: time(&row, 3)?,
+        })
+    })
+    .transpose()
+}
+
+async fn put_card(c: &Object, put: &PutCard) -> Done<bool> {
+    let PutCard {
+        user_id,
+        card,
+        labels,
+        charge,
+    } = put;
+    storable("body", &card.body)?;
+    storable("quotes", card.quotes.as_deref().unwrap_or_default())?;
+    let fields = labels.fields();
+    let (mut sets, mut bits) = (Vec::new(), Vec::new());
+    for (bit, (field, text)) in fields.iter().enumerate() {
+        storable(field, text.unwrap_or_default())?;
+        let free = format!("(own.{field} IS NULL OR (own.filled >> {bit}) & 1 = 1)");
+        let says = format!("${}::text", bit + 10);
+        sets.push(format!(
+            "{field} = CASE WHEN {free} THEN {says} ELSE own.{field} END"
+        ));
+        bits.push(format!(
+            "CASE WHEN {free} AND {says} IS NOT NULL THEN {}::bigint ELSE 0 END",
+            1 << bit
+        ));
+    }
+    let sql = format!(
+        "WITH own AS (
+             SELECT s.*, coalesce(k.filled, 0) AS filled, k.body IS NOT DISTINCT FROM $3 AS done
+             FROM sessions s LEFT JOIN cards k USING (session_id)
+             WHERE s.session_id = $1 AND s.user_id = $2 FOR UPDATE OF s
+         ), labelled AS (
+             UPDATE sessions t SET {sets} FROM own
+             WHERE t.session_id = own.session_id AND NOT own.done
+         ), put AS (
+             INSERT INTO cards (session_id, body, quotes, filled, made_at)
+             SELECT session_id, $3, $4, {bits}, $5 FROM own WHERE NOT done
+             ON CONFLICT (session_id) DO UPDATE
+             SET body = excluded.body, quotes = excluded.quotes, filled = excluded.filled,
+                 made_at = excluded.made_at
+         ), due AS (
+             SELECT user_id, $6::bigint AS day, $7::bigint AS input_tokens,
+                    $8::bigint AS output_tokens
+             FROM own WHERE NOT done AND $9
+         ), charged AS ({CHARGE})
+         SELECT 1 FROM own",
+        sets = sets.join(", "),
+        bits = bits.join(" + "),
+        CHARGE = usage::CHARGE,
+    );
+    let statement = c.prepare_cached(&sql).await?;
+    let texts = fields.map(|(_, text)| text);
+    let values: [&(dyn ToSql + Sync); 14] = [
+        &card.session_id.0,
+        &user_id.0,
+        &card.body,
+        &card.quotes,
+        &card.made_at.as_micros(),
+        &Day::of(card.made_at).number(),
+        &charge.input,
+        &charge.output,
+        &(charge.total() > 0),
+        &texts[0],
+        &texts[1],
+        &texts[2],
+        &texts[3],
+        &texts[4],
+    ];
+    Ok(c.query_opt(&statement, &values).await?.is_some())
 }

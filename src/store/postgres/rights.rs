@@ -236,6 +236,8 @@ async fn forget_words(c: &Object, before: Timestamp, at: Timestamp, most: u32) -
                      UPDATE sessions SET summary = NULL, forgotten_at = $2,
                                          ended_at = coalesce(ended_at, last.at, started_at)
                      FROM last WHERE sessions.session_id = last.session_id
+                 ), unquoted AS (
+                     UPDATE cards SET quotes = NULL WHERE session_id = ANY($1)
                  )
                  DELETE FROM steps WHERE session_id = ANY($1)",
             )

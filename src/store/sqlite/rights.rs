@@ -238,6 +238,9 @@ fn forget_words(c: &Connection, before: Timestamp, at: Timestamp, most: u32) -> 
         )
         .and_then(|mut s| s.execute(params![session, at.as_micros()]))
         .map_err(failed)?;
+        c.prepare_cached("UPDATE cards SET quotes = NULL WHERE session_id = ?1")
+            .and_then(|mut s| s.execute([session]))
+            .map_err(failed)?;
         c.prepare_cached("DELETE FROM steps WHERE session_id = ?1")
             .and_then(|mut s| s.execute([session]))
             .map_err(failed)?;

@@ -143,6 +143,7 @@ async fn a_database_moves_to_a_server_and_back() {
             ("revocations", 0),
             ("sessions", 2),
             ("steps", 8),
+            ("cards", 0),
             ("usage", 0),
             ("accesses", 0),
             ("prompts", 3)

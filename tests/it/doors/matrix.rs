@@ -118,8 +118,10 @@ fn doors() -> Vec<Door> {
         known("POST", "/emotion/sessions", 403, 201)
             .with(|owner| json!({"user_id": owner.person.user_id})),
         known("GET", "/emotion/sessions/user/{user_id}", 403, 200),
+        known("GET", "/emotion/sessions/user/{user_id}/search", 403, 200),
         known("GET", "/emotion/sessions/{session_id}", 404, 200),
         known("GET", "/emotion/sessions/{session_id}/flow", 404, 200),
+        known("GET", "/emotion/sessions/{session_id}/card", 404, 404),
         known("GET", "/emotion/trends/user/{user_id}", 403, 200),
         known("GET", "/emotion/steps/{session_id}", 404, 200),
         known("PUT", "/emotion/steps/{step_id}/emotion", 404, 200)
@@ -127,6 +129,7 @@ fn doors() -> Vec<Door> {
         known("DELETE", "/emotion/steps/{step_id}/emotion", 404, 200),
         known("POST", "/emotion/steps/generate", 404, 200)
             .with(|owner| json!({"session_id": owner.session, "user_input": "안녕"})),
+        known("POST", "/emotion/sessions/{session_id}/card", 404, 200),
         known("POST", "/emotion/sessions/{session_id}/end", 404, 200),
         known("GET", "/ws/emotion", 101, 101),
         known("GET", "/ws/emotion?user_id={user_id}", 403, 101),
@@ -179,8 +182,8 @@ async fn every_door_by_every_caller() {
         let what = format!("{} {}", door.method, door.path);
         let ask = door.ask(&owner);
         if (door.method, door.path) == ("DELETE", "/me") {
-            // The words of strangers and forgers were heard by nobody.
-            assert_eq!(server.model.asked().len(), 2);
+            // The words of strangers and forgers were heard by nobody: two turns and a card.
+            assert_eq!(server.model.asked().len(), 3);
             let token = again(&owner.person).await;
             let client = server.stranger().with_token(&token).unwrap();
             assert_eq!(client.steps(owner.session).await.unwrap().len(), 2);
@@ -344,7 +347,7 @@ async fn what_is_somebody_elses_and_what_does_not_exist_are_the_same_to_the_byte
         );
         compared += 1;
     }
-    assert!(compared >= 6, "session, end, steps, generate, emotion");
+    assert!(compared >= 8, "session, end, steps, generate, emotion");
     // Nor by resuming a step of somebody else's on one's own socket.
     let step = owner.person.client.steps(foreign).await.unwrap()[0].step_id;
     let (mut talk, _) = stranger.connect(None).await;

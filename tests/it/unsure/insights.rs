@@ -3,7 +3,7 @@
 use super::Unsure;
 use deepme::domain::flow::MarkedStep;
 use deepme::domain::{Result, SessionId, StepId, Timestamp, UserId};
-use deepme::store::Insights;
+use deepme::store::{Insights, PutCard, StoredCard};
 use futures_util::future::BoxFuture;
 
 impl Insights for Unsure {
@@ -33,5 +33,17 @@ impl Insights for Unsure {
         limit: u32,
     ) -> BoxFuture<'_, Result<Vec<MarkedStep>>> {
         self.inner.marks_between(user_id, from, to, limit)
+    }
+
+    fn card(
+        &self,
+        user_id: UserId,
+        session_id: SessionId,
+    ) -> BoxFuture<'_, Result<Option<StoredCard>>> {
+        self.inner.card(user_id, session_id)
+    }
+
+    fn put_card(&self, put: PutCard) -> BoxFuture<'_, Result<bool>> {
+        self.inner.put_card(put)
     }
 }

@@ -3,6 +3,7 @@
 use super::{Reply, Request, Upstream, done, ends, says};
 use crate::support::Server;
 use deepme::config::{ClientPrompts, PromptLanguage};
+use deepme::domain::card::{CardKind, SCHEMA};
 use serde_json::{Value, json};
 
 /// Says something on a fresh socket of a session and gives what the upstream was asked.
@@ -154,6 +155,46 @@ async fn a_servers_prompt_follows_the_words_language_or_the_configuration() {
     let frame = json!({"user_input": "별로야", "system_prompt": "APP"});
     let request = asked(&mut upstream, &mut fixed, frame).await;
     assert_eq!(prompt(&request), prompt(&english), "the wish is ignored");
+}
+
+#[tokio::test]
+async fn a_card_is_asked_for_by_its_schema() {
+    let mut upstream = Upstream::start().await;
+    let server = upstream.server(|_| ()).await;
+    let jiwoo = server.person("jiwoo").await;
+    let (mut talk, session) = jiwoo.connect(None).await;
+    let turn = asked(
+        &mut upstream,
+        &mut talk,
+        json!({"user_input": "말이 안 나왔어"}),
+    )
+    .await;
+    assert!(turn.body.get("response_format").is_none());
+    let card = json!({
+        "title": "말", "emotions": ["shame"], "situation": null, "thoughts": null, "body": null,
+        "behaviour": null, "needs": null, "coping": null, "insight": null, "tags": [], "quotes": [],
+    });
+    upstream.reply(Reply::Stream(vec![
+        says(&card.to_string()),
+        ends("stop"),
+        done(),
+    ]));
+    let made = jiwoo.client.make_card(session.session_id).await.unwrap();
+    assert_eq!(made.kind, CardKind::Written);
+    let request = upstream.request().await;
+    let format = &request.body["response_format"];
+    assert_eq!(format["type"], "json_schema");
+    let schema = &format["json_schema"];
+    assert_eq!(
+        (&schema["name"], &schema["strict"]),
+        (&json!("card"), &json!(true))
+    );
+    assert_eq!(schema["schema"], SCHEMA.parse::<Value>().unwrap());
+    assert!(
+        messages(&request)[1]
+            .1
+            .contains(r#""person":"말이 안 나왔어""#)
+    );
 }
 
 #[tokio::test]

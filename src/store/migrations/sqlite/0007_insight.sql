@@ -3,3 +3,14 @@
 ALTER TABLE steps ADD COLUMN emotion TEXT;
 ALTER TABLE steps ADD COLUMN correction TEXT;
 ALTER TABLE steps ADD COLUMN safety_tier TEXT;
+
+-- A conversation on one page.
+CREATE TABLE cards (
+    session_id BLOB    NOT NULL PRIMARY KEY REFERENCES sessions (session_id) ON DELETE CASCADE,
+    -- Sealed, as are the quotes, which are the person's words and are forgotten with them.
+    body       TEXT    NOT NULL,
+    quotes     TEXT,
+    -- Which labels of the session it has filled: bit 0 is emotion_label, then in the order of the columns.
+    filled     INTEGER NOT NULL,
+    made_at    INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;

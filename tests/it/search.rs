@@ -1,0 +1,140 @@
+//! A person finds their own sessions, by bounded pieces of work.
+
+use crate::raw::Ask;
+use crate::support::{Person, Server};
+use deepme::domain::emotion::Emotion;
+use deepme::domain::{SessionId, StepId};
+use deepme::llm::scripted::answer;
+use deepme::wire::rest::{CreateSessionRequest, GenerateRequest};
+use deepme::wire::search::SearchBody;
+use std::time::Duration;
+
+async fn said(server: &Server, person: &Person, session_id: SessionId, words: &str) -> StepId {
+    server.script(answer(&["비밀 답변"]));
+    let request = GenerateRequest {
+        session_id: Some(session_id),
+        user_input: words.to_owned(),
+        ..GenerateRequest::default()
+    };
+    person.client.generate(&request).await.unwrap().step_id
+}
+
+async fn session(person: &Person, label: Option<&str>, tag: Option<&str>) -> SessionId {
+    let request = CreateSessionRequest {
+        emotion_label: label.map(str::to_owned),
+        insight_tag: tag.map(str::to_owned),
+        ..CreateSessionRequest::default()
+    };
+    person
+        .client
+        .create_session(&request)
+        .await
+        .unwrap()
+        .session_id
+}
+
+async fn search(server: &Server, person: &Person, query: &str) -> SearchBody {
+    let path = format!("/emotion/sessions/user/{}/search?{query}", person.user_id);
+    let answer = Ask::new("GET", path)
+        .bearer(&person.token)
+        .send(server)
+        .await;
+    assert_eq!(answer.status, 200, "{query}: {}", answer.text());
+    serde_json::from_slice(&answer.body).unwrap()
+}
+
+#[tokio::test]
+async fn sessions_are_found_by_words_label_tag_and_date() {
+    let server = Server::start().await;
+    let (jiwoo, minsu) = (server.person("jiwoo").await, server.person("minsu").await);
+    let first = session(&jiwoo, Some("불안"), Some("회의")).await;
+    let step = said(&server, &jiwoo, first, "내일 Presentation 발표가 걱정돼").await;
+    server.clock.advance(Duration::from_hours(24));
+    let second = session(&jiwoo, None, Some("산책")).await;
+    let calm = said(&server, &jiwoo, second, "발표 끝나고 걸었어").await;
+    jiwoo
+        .client
+        .correct_step(calm, Some(Emotion::Calm))
+        .await
+        .unwrap();
+    let others = session(&minsu, None, None).await;
+    said(&server, &minsu, others, "나도 발표").await;
+    let ids = async |query: &str| {
+        let found = search(&server, &jiwoo, query).await;
+        assert_eq!(found.next, None, "{query}");
+        found
+            .sessions
+            .iter()
+            .map(|s| s.session.session_id)
+            .collect::<Vec<_>>()
+    };
+    for (query, wanted) in [
+        ("", vec![second, first]),
+        ("q=%EB%B0%9C%ED%91%9C", vec![second, first]),
+        ("q=presentation", vec![first]),
+        // What the answer says is not what the person said.
+        ("q=%EB%B9%84%EB%B0%80", vec![]),
+        ("label=anxious", vec![first]),
+        ("label=calm", vec![second]),
+        ("tag=%ED%9A%8C%EC%9D%98", vec![first]),
+        ("from=2026-11-24", vec![second]),
+        ("to=2026-11-24", vec![first]),
+        ("from=2026-11-24&q=presentation", vec![]),
+    ] {
+        assert_eq!(ids(query).await, wanted, "{query}");
+    }
+    let found = search(&server, &jiwoo, "q=PRESENTATION").await;
+    let place = &found.sessions[0].places[0];
+    assert_eq!((place.step_id, place.offset, place.length), (step, 3, 12));
+    assert!(place.excerpt.contains("Presentation 발표"));
+    for wrong in [
+        "q=",
+        "q=%20",
+        "label=",
+        "limit=0",
+        "cursor=x",
+        "from=soon",
+        "sort=new",
+    ] {
+        let path = format!("/emotion/sessions/user/{}/search?{wrong}", jiwoo.user_id);
+        let refused = Ask::new("GET", path)
+            .bearer(&jiwoo.token)
+            .send(&server)
+            .await;
+        assert_eq!(refused.status, 422, "{wrong}");
+    }
+}
+
+#[tokio::test]
+async fn one_request_looks_at_so_many_sessions_and_says_where_to_go_on() {
+    let server = Server::start().await;
+    let jiwoo = server.person("jiwoo").await;
+    let mut all = Vec::new();
+    for n in 0..120 {
+        let tag = if n % 60 == 0 { "드문" } else { "흔한" };
+        all.push(session(&jiwoo, None, Some(tag)).await);
+        server.clock.advance(Duration::from_secs(1));
+    }
+    // Two of a tag that few have; in between there are pages with none, and still more to come.
+    let (mut found, mut requests, mut cursor) = (Vec::new(), 0, String::new());
+    loop {
+        let page = search(&server, &jiwoo, &format!("tag=%EB%93%9C%EB%AC%B8{cursor}")).await;
+        requests += 1;
+        found.extend(page.sessions.iter().map(|s| s.session.session_id));
+        let Some(next) = page.next else { break };
+        cursor = format!("&cursor={next}");
+    }
+    assert_eq!(found, [all[60], all[0]]);
+    assert_eq!(requests, 3, "50 sessions each");
+    // A limit stops it earlier; pages neither skip nor repeat.
+    let (mut found, mut cursor) = (Vec::new(), String::new());
+    loop {
+        let page = search(&server, &jiwoo, &format!("limit=7{cursor}")).await;
+        assert!(page.sessions.len() <= 7);
+        found.extend(page.sessions.iter().map(|s| s.session.session_id));
+        let Some(next) = page.next else { break };
+        cursor = format!("&cursor={next}");
+    }
+    all.reverse();
+    assert_eq!(found, all);
+}

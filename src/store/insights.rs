@@ -48,7 +48,8 @@ pub trait Insights: Send + Sync + 'static {
 
     /// Stores a card of the user's session in place of the one there is, gives it the labels of the session that
     /// nobody but a card has set, and charges what it took; `false` when the session is not this user's. Its body
-    /// is unlike every other one: the same card again changes nothing.
+    /// is unlike every other one: the same card again changes nothing. Quotes of words that have been forgotten
+    /// meanwhile are not stored.
     fn put_card(&self, put: PutCard) -> BoxFuture<'_, Result<bool>>;
 }
 

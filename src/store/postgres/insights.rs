@@ -201,7 +201,8 @@ async fn put_card(c: &Object, put: &PutCard) -> Done<bool> {
              WHERE t.session_id = own.session_id AND NOT own.done
          ), put AS (
              INSERT INTO cards (session_id, body, quotes, filled, made_at)
-             SELECT session_id, $3, $4, {bits}, $5 FROM own WHERE NOT done
+             SELECT session_id, $3, CASE WHEN forgotten_at IS NULL THEN $4::text END, {bits}, $5
+             FROM own WHERE NOT done
              ON CONFLICT (session_id) DO UPDATE
              SET body = excluded.body, quotes = excluded.quotes, filled = excluded.filled,
                  made_at = excluded.made_at

@@ -208,7 +208,9 @@ fn put_card(c: &Connection, put: &PutCard) -> Result<bool> {
         .map_err(failed)?;
     }
     c.prepare_cached(
-        "INSERT INTO cards (session_id, body, quotes, filled, made_at) VALUES (?1, ?2, ?3, ?4, ?5)
+        "INSERT INTO cards (session_id, body, quotes, filled, made_at)
+         SELECT session_id, ?2, CASE WHEN forgotten_at IS NULL THEN ?3 END, ?4, ?5
+         FROM sessions WHERE session_id = ?1
          ON CONFLICT (session_id) DO UPDATE
          SET body = excluded.body, quotes = excluded.quotes, filled = excluded.filled,
              made_at = excluded.made_at",

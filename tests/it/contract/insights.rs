@@ -197,6 +197,11 @@ pub async fn quotes_are_forgotten_with_the_words_and_a_card_with_its_session(
     store.forget_words(at(500), at(600), 9).await.unwrap();
     let kept = store.card(me, id).await.unwrap().unwrap();
     assert_eq!((kept.body, kept.quotes), (card.card.body, None));
+    // One that was being written meanwhile.
+    let late = put(me, id, "늦은 것", [Some("a"), None, None, None, None]);
+    store.put_card(late.clone()).await.unwrap();
+    let kept = store.card(me, id).await.unwrap().unwrap();
+    assert_eq!((kept.body, kept.quotes), (late.card.body, None));
     let session = store.session(me, id).await.unwrap().unwrap();
     assert_eq!(session.labels.emotion_label.as_deref(), Some("a"));
     assert_eq!(store.forget_sessions(at(500), 9).await.unwrap(), 1);

@@ -113,12 +113,13 @@ fn report(tally: &Tally, past: &Past) -> Result {
         }));
     }
     say(format_args!(
-        "{} messages in {} days, {} of them from before tiers were stored",
-        tally.steps, past.days, tally.unknown
+        "messages in {} days: {} (from before tiers were stored: {})",
+        past.days, tally.steps, tally.unknown
     ))?;
+    say("tier       messages   people")?;
     for tier in Tier::ALL {
         say(format_args!(
-            "{:<9} {:>8} messages {:>7} people",
+            "{:<9} {:>9} {:>8}",
             tier.as_str(),
             of(&tally.tiers, tier),
             of(&tally.people, tier)
@@ -157,9 +158,9 @@ fn show_replay(replay: &Replay, past: &Past, steps: bool) -> Result {
         return say_json(&all);
     }
     say(format_args!(
-        "{} messages in {} days, {} of them with another tier by the rules of this program",
-        replay.steps,
+        "messages in {} days: {} (with another tier by the rules of this program: {})",
         past.days,
+        replay.steps,
         replay.changed.len()
     ))?;
     for ((from, to), count) in changes {

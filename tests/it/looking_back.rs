@@ -101,15 +101,16 @@ fn the_commands_print_counts_and_no_words() {
     assert_eq!(server.stop().code, 0);
     let report = machine.run(&["safety", "report"], "").ok();
     let lines = [
-        "1 messages in 30 days, 0 of them from before tiers were stored",
-        "none             0 messages       0 people",
-        "low              0 messages       0 people",
-        "elevated         1 messages       1 people",
-        "imminent         0 messages       0 people",
+        "messages in 30 days: 1 (from before tiers were stored: 0)",
+        "tier       messages   people",
+        "none              0        0",
+        "low               0        0",
+        "elevated          1        1",
+        "imminent          0        0",
     ];
     assert_eq!(report.out.lines().collect::<Vec<_>>(), lines);
     let replay = machine.run(&["safety", "replay", "--steps"], "").ok();
-    let line = "1 messages in 30 days, 0 of them with another tier by the rules of this program\n";
+    let line = "messages in 30 days: 1 (with another tier by the rules of this program: 0)\n";
     assert_eq!(replay.out, line);
     let json = machine
         .run(&["safety", "report", "--days", "1", "--json"], "")

@@ -163,6 +163,7 @@ fn a_command_beside_a_server_does_not_migrate() {
              ALTER TABLE sessions DROP COLUMN summary;
              ALTER TABLE steps DROP COLUMN input_tokens; ALTER TABLE steps DROP COLUMN emotion;
              ALTER TABLE steps DROP COLUMN correction; ALTER TABLE steps DROP COLUMN safety_tier;
+             DROP TABLE cards;
              DROP TABLE usage; DROP TABLE keyring; DROP TABLE meta; PRAGMA user_version = 1",
         )
         .unwrap();

@@ -1,7 +1,7 @@
 //! Fault 25: an old copy of the database is put back.
 
 use crate::cluster::cluster;
-use crate::support::{PASSWORD, Person, Server, on_postgres};
+use crate::support::{PASSWORD, PATIENCE, Person, Server, on_postgres};
 use deepme::config::Config;
 use deepme::llm::scripted::answer;
 use deepme::wire::rest::GenerateRequest;
@@ -26,9 +26,15 @@ async fn copy(dir: &TempDir) -> impl AsyncFnOnce() {
         bytes
     };
     async move || {
-        for end in ["-wal", "-shm"] {
-            let _ = std::fs::remove_file(file.with_file_name(format!("t.db{end}")));
-        }
+        // The last connection takes the log with it. Whoever puts a file back under one that is still closing has
+        // a file that is neither.
+        let closed = async {
+            while !on_postgres() && file.with_file_name("t.db-wal").exists() {
+                tokio::task::yield_now().await;
+            }
+        };
+        let closed = tokio::time::timeout(PATIENCE, closed).await;
+        closed.expect("the database closes");
         std::fs::write(&file, kept).unwrap();
     }
 }

@@ -2,6 +2,7 @@
 
 mod accounts;
 mod backup;
+mod comparing;
 mod keys;
 mod logs;
 mod manual;

@@ -55,3 +55,4 @@ mod several;
 mod sqlite;
 mod unsure;
 mod upstream;
+mod variables;

@@ -14,12 +14,8 @@ pub(super) struct List {
     /// Only those of this role.
     #[arg(long, value_parser = ["admin", "user"])]
     role: Option<String>,
-    /// Only those who may not log in.
-    #[arg(long, conflicts_with = "enabled")]
-    disabled: bool,
-    /// Only those who may log in.
-    #[arg(long)]
-    enabled: bool,
+    #[command(flatten)]
+    standing: Standing,
     /// Only guests.
     #[arg(long)]
     guests: bool,
@@ -34,6 +30,18 @@ pub(super) struct List {
     json: bool,
 }
 
+/// Whether they may log in.
+#[derive(Debug, Args)]
+#[group(multiple = false)]
+struct Standing {
+    /// Only those who may not log in.
+    #[arg(long)]
+    disabled: bool,
+    /// Only those who may log in.
+    #[arg(long)]
+    enabled: bool,
+}
+
 impl List {
     pub(super) async fn run(self, app: &App) -> Result {
         let users = app.users(self.filter(), None, self.limit).await?;
@@ -44,9 +52,10 @@ impl List {
     }
 
     fn filter(&self) -> UserFilter {
+        let Standing { disabled, enabled } = self.standing;
         UserFilter {
             role: self.role.as_deref().and_then(Role::parse),
-            disabled: (self.disabled || self.enabled).then_some(self.disabled),
+            disabled: (disabled || enabled).then_some(disabled),
             text: self.search.clone(),
             guests: self.guests,
         }

@@ -10,6 +10,7 @@ mod ends;
 pub(super) mod folding;
 mod orphans;
 mod patience;
+pub mod replay;
 mod run;
 
 use super::App;
@@ -229,6 +230,7 @@ impl App {
             knows_frames: say.knows_frames,
             assessment: say.assessment,
             marks,
+            trial: None,
         };
         let app = Arc::clone(self);
         let running = Arc::clone(&turn);

@@ -12,6 +12,7 @@ mod chat_screen;
 mod completions;
 mod config;
 mod db;
+mod declared;
 mod keyfiles;
 mod keys;
 mod logins;

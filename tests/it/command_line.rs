@@ -3,6 +3,7 @@
 mod accounts;
 mod backup;
 mod comparing;
+mod declared;
 mod keys;
 mod logs;
 mod manual;

@@ -125,6 +125,13 @@ impl Hasher {
         params.m_cost() < self.params.m_cost() || params.t_cost() < self.params.t_cost()
     }
 
+    /// Whether this is a hash that a password can be checked against.
+    pub fn is_hash(hash: &str) -> bool {
+        PasswordHash::new(hash).is_ok_and(|hash| {
+            hash.hash.is_some() && hash.salt.is_some() && Params::try_from(&hash).is_ok()
+        })
+    }
+
     fn argon2(&self) -> Argon2<'static> {
         Argon2::new(Algorithm::Argon2id, Version::V0x13, self.params.clone())
     }

@@ -12,6 +12,7 @@ mod chat_screen;
 mod completions;
 mod config;
 mod db;
+mod declared;
 mod doctor;
 mod keyfiles;
 mod keys;
@@ -75,7 +76,7 @@ enum Command {
     /// Look after the prompts that the model is given.
     #[command(after_help = prompt::HELP)]
     Prompt(prompt::Prompt),
-    /// Measure the safety gate.
+    /// Measure the safety gate, and count what it said.
     #[command(after_help = safety::HELP)]
     Safety(safety::Safety),
     /// Make, show or rotate the keys of a server.
@@ -90,7 +91,7 @@ enum Command {
     /// Back the database up, and put a backup back.
     #[command(after_help = backup::HELP)]
     Backup(backup::Backup),
-    /// Look at this machine, and at a server from outside: what is wrong and how it is put right.
+    /// Find what is wrong, here or on the way to a server, and how to put it right.
     #[command(after_help = doctor::HELP)]
     Doctor(doctor::Doctor),
     /// Check or show the configuration.

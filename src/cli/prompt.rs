@@ -1,5 +1,7 @@
 //! `deepme prompt`.
 
+mod compare;
+
 use super::{CliError, Global, Result, note, say, say_json, terminal, wiring};
 use crate::domain::prompt::{self, Prompt as Version, PromptName};
 use crate::service::App;
@@ -9,7 +11,9 @@ use std::path::PathBuf;
 
 pub(super) const HELP: &str =
     "The server's own prompts are called ko and en; with --user it is that person's own, which goes
-below the server's. A running server uses a new version from the next turn on.
+below the server's. A running server uses a new version from the next turn on. In the server's own
+{{name}}, {{date}} and {{language}} stand for what the person is called, the day, and the language of their
+words.
 
 Examples:
   deepme prompt list
@@ -18,6 +22,9 @@ Examples:
   deepme prompt set en --file listener.md
   deepme prompt history ko
   deepme prompt rollback ko 2
+  deepme prompt diff ko
+  deepme prompt diff ko 0 2
+  deepme prompt replay ko 1 2 --session 0193a7c0-0000-7000-8000-000000000000 --reason 'told us that it was cold, ticket 12'
   deepme prompt edit --user jiwoo@example.com";
 
 /// Options of `prompt`.
@@ -88,13 +95,24 @@ enum Action {
         #[arg(id = "to", value_name = "VERSION")]
         version: i64,
     },
+    /// Show what changed between two versions of a server's prompt, as a unified diff.
+    Diff(compare::Diff),
+    /// Answer the last words of a session under two versions of a server's prompt, side by side. Nothing is stored,
+    /// and the wish that the app sent with the words is not known any more.
+    Replay(compare::Replay),
 }
 
 pub(super) fn run(global: &Global, command: Prompt) -> Result {
     let config = wiring::config_of_owner(global)?;
     wiring::block_on(async move {
+        if let Action::Replay(command) = command.action {
+            let (app, hosts) = wiring::asking_app(config).await?;
+            return command.run(&app, &hosts).await;
+        }
         let app = wiring::admin_app(config).await?;
         match command.action {
+            Action::Replay(_) => Ok(()),
+            Action::Diff(command) => command.run(&app).await,
             Action::List { json } => {
                 let prompts = app.prompts().await?;
                 if json {
@@ -169,11 +187,15 @@ impl Which {
         if let Some(user) = &self.user {
             return Ok(PromptName::Personal(app.find_user(user).await?.user_id));
         }
-        let name = self.name.as_deref().unwrap_or_default();
-        match PromptName::parse(name) {
-            Some(name @ PromptName::System(_)) => Ok(name),
-            _ => Err(prompt::unknown(name).into()),
-        }
+        system(self.name.as_deref().unwrap_or_default())
+    }
+}
+
+/// The server's own prompt of this name.
+fn system(name: &str) -> Result<PromptName> {
+    match PromptName::parse(name) {
+        Some(name @ PromptName::System(_)) => Ok(name),
+        _ => Err(prompt::unknown(name).into()),
     }
 }
 

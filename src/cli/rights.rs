@@ -45,7 +45,7 @@ pub(super) struct Export {
 
 /// Why something is read that somebody said.
 #[derive(Debug, Args)]
-struct Why {
+pub(super) struct Why {
     /// Why it has to be read. The person can see this, and the name of your account on this machine.
     #[arg(long, value_name = "TEXT", value_parser = reason)]
     reason: String,
@@ -172,7 +172,8 @@ pub(super) fn who() -> String {
         .unwrap_or_else(|| "unknown".to_owned())
 }
 
-async fn note_access(
+/// Notes that what a person said is about to be read, and says so.
+pub(super) async fn note_access(
     app: &App,
     user_id: UserId,
     session_id: Option<SessionId>,

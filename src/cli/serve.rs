@@ -5,7 +5,7 @@ use super::keyfiles::KeyFile;
 use super::reload::Reloader;
 use super::signals::{self, Signals};
 use super::systemd::Watchdog;
-use super::{CliError, Global, Result, note, owner, systemd, wiring};
+use super::{CliError, Global, Result, declared, note, owner, systemd, wiring};
 use crate::config::Config;
 use crate::domain::{Error, ErrorCode};
 use crate::http;
@@ -158,6 +158,7 @@ impl Server {
             );
         }
         let url = config.database.url.clone();
+        let users = config.users.clone();
         let backend = Backend::of(&config.database)?;
         let opened = backend.open_to_serve(&config).await?;
         let keys = KeyFile::of(&backend, &config, &opened.store);
@@ -167,6 +168,7 @@ impl Server {
             app.close_all_orphans().await?;
         }
         app.recognise_an_old_copy().await?;
+        declared::declare(&app, &users).await?;
         let schema = app.schema_version().await?;
         let mut greeting = format!(
             "deepme {} on http://{address} (API description at http://{address}/docs)\n\

@@ -42,7 +42,8 @@ impl PasswordFrom {
     }
 }
 
-fn first_line(file: &Path) -> Result<String> {
+/// The first line of a file, as a password.
+pub(super) fn first_line(file: &Path) -> Result<String> {
     let text = std::fs::read_to_string(file)
         .map_err(|e| CliError::Usage(format!("cannot read {}: {e}", file.display())))?;
     Ok(text.lines().next().unwrap_or_default().to_owned())

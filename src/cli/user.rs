@@ -1,6 +1,7 @@
 //! `deepme user`.
 
 mod codes;
+mod list;
 mod standing;
 mod token;
 
@@ -15,6 +16,8 @@ pub(super) const HELP: &str = "Examples:
   deepme user add --name 지우 --email jiwoo@example.com
   deepme user add --name 지우 --email jiwoo@example.com --password-file secret.txt
   deepme user list --json
+  deepme user list --role admin
+  deepme user list --disabled --search jiwoo
   deepme user show jiwoo@example.com
   deepme user token 0193a7c0-0000-7000-8000-000000000000 --create --days 90
   deepme user export jiwoo@example.com --reason 'asked for by mail, ticket 12' --output jiwoo.json
@@ -59,14 +62,7 @@ enum Action {
     /// Make an account one of an admin, or of a user again.
     Role(standing::SetRole),
     /// List the accounts, newest first.
-    List {
-        /// At most so many.
-        #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=100_000))]
-        limit: u32,
-        /// Print JSON.
-        #[arg(long)]
-        json: bool,
-    },
+    List(list::List),
     /// Show an account.
     Show {
         /// Its e-mail address or id.
@@ -113,32 +109,7 @@ pub(super) fn run(global: &Global, command: User) -> Result {
             Action::Disable(who) => who.disable(&app).await,
             Action::Enable(who) => who.enable(&app).await,
             Action::Role(command) => command.run(&app).await,
-            Action::List { limit, json } => {
-                let users = app.users(user::UserFilter::default(), None, limit).await?;
-                if json {
-                    return say_json(&users.iter().map(as_json).collect());
-                }
-                for user in &users {
-                    let disabled = if user.disabled_at.is_some() {
-                        "  (disabled)"
-                    } else {
-                        ""
-                    };
-                    let admin = if user.role == user::Role::Admin {
-                        "  (admin)"
-                    } else {
-                        ""
-                    };
-                    say(format_args!(
-                        "{}  {}  {}  {}{admin}{disabled}",
-                        user.user_id,
-                        user.created_at,
-                        shown(user),
-                        user.name
-                    ))?;
-                }
-                Ok(())
-            }
+            Action::List(command) => command.run(&app).await,
             Action::Show { user, json } => {
                 let user = app.find_user(&user).await?;
                 let sessions = app.sessions(user.user_id, None, None).await?.len();

@@ -135,6 +135,14 @@ pub(super) async fn admin_app(config: Config) -> Result<Arc<App>> {
     app(config, &backend, &opened, Vec::new()).await
 }
 
+/// An app for a command that asks the models as well, and where each of them sends people's words.
+pub(super) async fn asking_app(config: Config) -> Result<(Arc<App>, Vec<String>)> {
+    let (models, hosts) = models(&config)?;
+    let backend = Backend::of(&config.database)?;
+    let opened = backend.open_beside(&config.database).await?;
+    Ok((app(config, &backend, &opened, models).await?, hosts))
+}
+
 /// Runs a future to its end on a runtime of its own.
 pub(super) fn block_on<T>(future: impl Future<Output = Result<T>>) -> Result<T> {
     let runtime = tokio::runtime::Builder::new_multi_thread()

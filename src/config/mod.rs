@@ -11,6 +11,7 @@ mod overlay;
 mod reload;
 mod secret;
 mod sections;
+mod users;
 
 pub use database_url::DatabaseUrl;
 pub use network::Network;
@@ -21,6 +22,7 @@ pub use sections::{
     Auth, Backup, ClientPrompts, Database, Limits, Llm, Log, LogFormat, Metrics, Model,
     PromptLanguage, Prompts, Registration, Retention, Safety, Server, Webhook,
 };
+pub use users::{DeclaredUser, FirstPassword};
 
 use crate::domain::user::PASSWORD_MIN;
 use crate::domain::{Error, ErrorCode, Result};
@@ -59,6 +61,9 @@ pub struct Config {
     pub log: Log,
     /// Where the figures of the server can be read.
     pub metrics: Metrics,
+    /// Accounts that a start makes when they are missing.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub users: Vec<DeclaredUser>,
 }
 
 /// Most bytes of an answer that can be allowed: escaped as JSON, six times as many, they are still
@@ -251,7 +256,7 @@ impl Config {
                 "safety.country must be two capital letters, such as KR",
             ));
         }
-        Ok(())
+        users::check(&self.users)
     }
 
     /// The configuration as TOML, secrets as `***`.

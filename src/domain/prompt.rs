@@ -3,6 +3,8 @@
 //! Owns [`Prompt`] and the order in which instructions are stacked. Invariant: versions of a prompt
 //! only ever grow; going back means a new version with an old text.
 
+pub mod variables;
+
 use super::error::{Error, Result};
 use super::id::UserId;
 use super::text;

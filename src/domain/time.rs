@@ -3,6 +3,8 @@
 //! Owns [`Timestamp`] and [`Clock`]. Invariant: a time is a whole number of microseconds since the
 //! Unix epoch, UTC, so that what is stored, compared and shown is the same value.
 
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use std::fmt;
 use std::str::FromStr;
@@ -93,6 +95,16 @@ impl<'de> Deserialize<'de> for Timestamp {
 pub trait Clock: Send + Sync + 'static {
     /// The time now.
     fn now(&self) -> Timestamp;
+
+    /// The day where the clock hangs; by default that of UTC.
+    fn today(&self) -> Date {
+        date(self.now(), TimeZone::UTC)
+    }
+}
+
+fn date(time: Timestamp, zone: TimeZone) -> Date {
+    let time = jiff::Timestamp::from_microsecond(time.0).unwrap_or_default();
+    time.to_zoned(zone).date()
 }
 
 /// The machine's clock.
@@ -102,6 +114,11 @@ pub struct SystemClock;
 impl Clock for SystemClock {
     fn now(&self) -> Timestamp {
         Timestamp::from_micros(jiff::Timestamp::now().as_microsecond())
+    }
+
+    // The zone of the machine is remembered by jiff.
+    fn today(&self) -> Date {
+        date(self.now(), TimeZone::system())
     }
 }
 

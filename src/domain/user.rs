@@ -68,10 +68,12 @@ pub struct UserFilter {
     pub disabled: Option<bool>,
     /// Those with this in their name, or in their address whatever its case.
     pub text: Option<String>,
+    /// Only guests, who have no address.
+    pub guests: bool,
 }
 
-/// The domain of placeholders; RFC 2606 keeps `.invalid` free.
-const NOWHERE: &str = "@guest.invalid";
+/// The end of every placeholder; RFC 2606 keeps `.invalid` free.
+pub(crate) const NOWHERE: &str = "@guest.invalid";
 
 /// An e-mail address in its comparable form: NFC, trimmed, lower case.
 #[derive(Clone, PartialEq, Eq, Hash)]

@@ -26,6 +26,13 @@ fn letters(text: &str) -> impl Iterator<Item = char> {
         .flat_map(char::to_lowercase)
 }
 
+/// What of a prompt may not be recited: all but the paragraphs that name a number to call, which are what
+/// somebody in danger is to be told.
+pub fn secret(prompt: &str) -> String {
+    let lines = prompt.lines().filter(|line| !names_a_number(line));
+    lines.collect::<Vec<_>>().join("\n")
+}
+
 /// Whether there are three digits in a row: 109, 119, 988.
 fn names_a_number(line: &str) -> bool {
     let digits: Vec<bool> = line.bytes().map(|b| b.is_ascii_digit()).collect();
@@ -80,17 +87,14 @@ pub struct Instructions {
 }
 
 impl Instructions {
-    /// An index over a text, at most two states a letter. Paragraphs that name a number to call may be recited:
-    /// they are what somebody in danger is to be told.
+    /// An index over a text, at most two states a letter.
     pub fn of(text: &str) -> Self {
         let mut index = Self {
             states: vec![State::default()],
         };
         let mut last = 0;
-        for line in text.lines().filter(|line| !names_a_number(line)) {
-            for letter in letters(line) {
-                last = index.extend(last, letter);
-            }
+        for letter in letters(text) {
+            last = index.extend(last, letter);
         }
         index
     }
@@ -230,7 +234,7 @@ mod tests {
 
     /// What is said of an answer in these pieces, and whether it was cut.
     fn said(instructions: &str, pieces: &[&str]) -> (String, bool) {
-        let index = Instructions::of(instructions);
+        let index = Instructions::of(&secret(instructions));
         let mut guard = Guard::new(&index);
         let mut said = String::new();
         for piece in pieces {
@@ -302,7 +306,7 @@ mod tests {
     #[test]
     fn what_was_held_back_is_said_when_it_turns_out_harmless() {
         let beginning: String = ENGLISH.chars().take(40).collect();
-        let index = Instructions::of(ENGLISH);
+        let index = Instructions::of(&secret(ENGLISH));
         let mut guard = Guard::new(&index);
         let Passed::Say(first) = guard.pass(&beginning) else {
             panic!("not yet a recital");

@@ -72,24 +72,31 @@ impl App {
     }
 
     /// An account that is not stored yet, and its password hash.
-    async fn new_account(&self, name: &str, email: &str, password: &str) -> Result<(User, String)> {
-        let name = user::name(name)?;
-        let email = Email::parse(email)?;
-        let hash = self
-            .new_hash("password", password, Some(&name), Some(&email))
-            .await?;
+    pub(super) async fn new_account(
+        &self,
+        name: &str,
+        email: &str,
+        password: &str,
+    ) -> Result<(User, String)> {
+        let user = self.nobody_yet(name, email)?;
+        let (name, email) = (Some(user.name.as_str()), Some(&user.email));
+        let hash = self.new_hash("password", password, name, email).await?;
+        Ok((user, hash))
+    }
+
+    /// An account that is not stored yet.
+    pub(super) fn nobody_yet(&self, name: &str, email: &str) -> Result<User> {
         let now = self.clock.now();
         let user_id = UserId::generate(now, &*self.random)?;
-        let user = User {
+        Ok(User {
             user_id,
-            name,
-            email,
+            name: user::name(name)?,
+            email: Email::parse(email)?,
             role: Role::User,
             token_epoch: 0,
             disabled_at: None,
             created_at: now,
-        };
-        Ok((user, hash))
+        })
     }
 
     fn parse_password(&self, field: &'static str, password: &str) -> Result<NewPassword> {

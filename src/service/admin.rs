@@ -5,7 +5,9 @@
 
 use super::App;
 use crate::auth::keys::Keys;
-use crate::domain::user::{Role, User};
+use crate::auth::password::Hasher;
+use crate::config::{DeclaredUser, FirstPassword};
+use crate::domain::user::{Email, Role, User};
 use crate::domain::{Error, Result, UserId};
 
 impl App {
@@ -37,6 +39,47 @@ impl App {
     pub async fn set_role(&self, user_id: UserId, role: Role) -> Result<()> {
         let set = self.store.set_role(user_id, role).await?;
         set.then_some(()).ok_or_else(|| Error::not_found("user"))
+    }
+
+    /// Gives the account with this address its declared role; `false` when there is none. Nothing else of it is
+    /// touched: the name and the password are the person's.
+    pub async fn declared(&self, email: &Email, role: Role) -> Result<bool> {
+        let Some((user, _)) = self.store.user_by_email(email.clone()).await? else {
+            return Ok(false);
+        };
+        if user.role != role {
+            self.set_role(user.user_id, role).await?;
+            tracing::info!(user_id = %user.user_id, role = role.as_str(), "role set as declared");
+        }
+        Ok(true)
+    }
+
+    /// Makes a declared account, with this first password unless its hash is declared; `email_taken` when the address
+    /// has one.
+    pub async fn declare(&self, declared: &DeclaredUser, password: Option<&str>) -> Result<()> {
+        let (name, email) = (&declared.name, declared.email.as_str());
+        let (user, hash) = match (declared.password(), password) {
+            (FirstPassword::Hash(hash), _) if !Hasher::is_hash(hash) => {
+                return Err(Error::invalid("password_hash", "is no hash of argon2id"));
+            }
+            (FirstPassword::Hash(hash), _) => (self.nobody_yet(name, email)?, hash.to_owned()),
+            (FirstPassword::File(_), password) => {
+                let password = password.unwrap_or_default();
+                self.new_account(name, email, password).await?
+            }
+        };
+        let role = declared.role;
+        self.store
+            .add_user(
+                User {
+                    role,
+                    ..user.clone()
+                },
+                hash,
+            )
+            .await?;
+        tracing::info!(user_id = %user.user_id, role = role.as_str(), "account made as declared");
+        Ok(())
     }
 
     /// What tells the keys that sign tokens here from others ([`Keys::fingerprint`]), and which one signs.

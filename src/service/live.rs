@@ -78,7 +78,7 @@ pub struct Started {
 }
 
 impl LiveTurn {
-    fn new(started: Started, elsewhere: bool) -> Self {
+    pub(super) fn new(started: Started, elsewhere: bool) -> Self {
         let Started {
             step_id,
             session_id,

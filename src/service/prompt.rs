@@ -3,7 +3,7 @@
 //! Invariant: what the store does not have, the program brings along as version 0.
 
 use super::App;
-use crate::domain::prompt::{self, Language, Prompt, PromptName};
+use crate::domain::prompt::{self, Language, Prompt, PromptName, variables};
 use crate::domain::{Error, Result, UserId};
 
 impl App {
@@ -27,6 +27,10 @@ impl App {
     /// already makes none.
     pub async fn set_prompt(&self, name: PromptName, body: &str) -> Result<Prompt> {
         let body = prompt::body(body)?;
+        // A person's own wish is told as they wrote it.
+        if matches!(name, PromptName::System(_)) {
+            variables::check(&body)?;
+        }
         if let Some(newest) = self
             .vault
             .prompt(name, None)
@@ -49,7 +53,7 @@ impl App {
         }
     }
 
-    /// Saves the text of an earlier version as the newest.
+    /// Saves the text of an earlier version as the newest, variables as it knew them.
     pub async fn roll_back_prompt(&self, name: PromptName, version: i64) -> Result<Prompt> {
         let earlier = self.prompt(name, Some(version)).await?;
         self.vault

@@ -7,6 +7,7 @@
 //! typed or received is lost or shown twice, whatever the network does; the terminal is as it was
 //! when [`run`] is over, however it ends.
 
+mod beside;
 mod chat;
 mod editor;
 mod form;
@@ -32,7 +33,9 @@ use futures_util::future::BoxFuture;
 use std::time::Duration;
 use std::{fmt, io};
 
+pub use beside::beside;
 pub use shell::run;
+pub use text::clean;
 
 /// Who is logged in.
 #[derive(Debug, Clone, PartialEq, Eq)]

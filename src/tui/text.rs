@@ -16,7 +16,7 @@ const TAB: &str = "    ";
 
 /// Text from outside as it may be shown: escape sequences, control characters and bidirectional
 /// overrides are gone, every kind of line end is `\n`, and the form is NFC.
-pub(super) fn clean(text: &str) -> String {
+pub fn clean(text: &str) -> String {
     let mut kept = String::with_capacity(text.len());
     let mut chars = text.chars().peekable();
     while let Some(c) = chars.next() {

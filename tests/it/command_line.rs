@@ -2,6 +2,8 @@
 
 mod accounts;
 mod backup;
+mod comparing;
+mod declared;
 mod doctor;
 mod keys;
 mod logs;

@@ -58,4 +58,5 @@ mod several;
 mod sqlite;
 mod unsure;
 mod upstream;
+mod variables;
 mod webhook;

@@ -104,7 +104,10 @@ fn the_schema_in_the_examples_is_the_one_of_the_program() {
     let newest = format!("(schema {})", deepme::store::SCHEMA_VERSION);
     for name in ["README.md", "README.ko.md"] {
         let text = text(name);
-        let shown: Vec<&str> = text.lines().filter(|line| line.contains("(schema ")).collect();
+        let shown: Vec<&str> = text
+            .lines()
+            .filter(|line| line.contains("(schema "))
+            .collect();
         assert!(shown.len() > 2, "{name}");
         for line in shown {
             assert!(line.contains(&newest), "{name}: {line}");

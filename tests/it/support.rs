@@ -248,16 +248,21 @@ impl Server {
 
     /// Somebody with an account, through the front door.
     pub async fn person(&self, name: &str) -> Person {
-        let email = format!("{name}@example.com");
+        self.person_called(name, &format!("{name}@example.com"))
+            .await
+    }
+
+    /// The same with an address that is not made of the name.
+    pub async fn person_called(&self, name: &str, email: &str) -> Person {
         let stranger = self.stranger();
-        let user = stranger.register(name, &email, PASSWORD).await.unwrap();
-        let login = stranger.login(&email, PASSWORD).await.unwrap();
+        let user = stranger.register(name, email, PASSWORD).await.unwrap();
+        let login = stranger.login(email, PASSWORD).await.unwrap();
         let token = login.access_token.0;
         Person {
             client: stranger.with_token(&token).unwrap(),
             user_id: user.user_id,
             token,
-            email,
+            email: email.to_owned(),
         }
     }
 

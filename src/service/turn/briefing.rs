@@ -5,13 +5,15 @@
 //! out of the history is said.
 
 use crate::config::ClientPrompts;
+use crate::domain::prompt::variables::{self, Values};
 use crate::domain::prompt::{self, Language, Prompt, PromptName};
 use crate::domain::safety::Tier;
 use crate::domain::step::Marks;
 use crate::domain::transcript::{self, Exchange, Transcript};
-use crate::llm::tokens;
+use crate::llm::{recital, tokens};
 use crate::safety::{self, Assessment, Lang};
 use crate::service::App;
+use crate::service::guest;
 use crate::service::live::LiveTurn;
 use crate::service::settings::Settings;
 use crate::wire::ws::{NOTICE_TRIMMED, Notice, ServerFrame};
@@ -31,6 +33,53 @@ pub(super) struct Brief {
     pub(super) assessment: Assessment,
     /// What was made of the words when they were stored.
     pub(super) marks: Marks,
+    /// The server's prompt that is told instead of the newest, to see what comes of it.
+    pub(super) trial: Option<Prompt>,
+}
+
+/// The server's own prompt, as it is told in one turn.
+pub(super) struct Own {
+    label: String,
+    body: String,
+    /// What of it may not be recited.
+    pub(super) secret: String,
+}
+
+/// The server's own prompt in this language, with what its variables stand for.
+pub(super) async fn own(
+    app: &App,
+    turn: &LiveTurn,
+    brief: &Brief,
+    language: Language,
+    stored: &[Prompt],
+) -> Own {
+    let name = PromptName::System(language);
+    let newest = || stored.iter().find(|p| p.name == name).cloned();
+    let prompt = brief.trial.clone().or_else(newest);
+    let prompt = prompt.or_else(|| name.embedded()).unwrap_or(Prompt {
+        name,
+        version: 0,
+        body: String::new(),
+        created_at: None,
+    });
+    let called = if variables::tells_name(&prompt.body) {
+        // Whoever cannot be asked for is not called by name.
+        let user = app.store.user(turn.user_id).await.ok().flatten();
+        user.filter(|user| user.email.address().is_some() || user.name != guest::NAME)
+    } else {
+        None
+    };
+    let values = Values {
+        name: called.as_ref().map_or("", |user| &user.name),
+        date: app.clock.today(),
+        language: Language::of(&turn.user_input).unwrap_or(language),
+    };
+    Own {
+        label: prompt.label(),
+        // Which lines name a number to call is decided before a year or a name brings one.
+        secret: variables::expand(&recital::secret(&prompt.body), language, values),
+        body: variables::expand(&prompt.body, language, values),
+    }
 }
 
 /// The gate on the words together with the turns before; it can only raise what the words alone
@@ -88,40 +137,33 @@ pub(super) fn take_care(app: &App, turn: &LiveTurn, brief: &Brief, assessment: &
     turn.say(&format!("{first}\n\n"));
 }
 
-/// The system prompt, its label, and what of it may not be recited: the server's own. In danger the wishes of person and app do not count.
+/// The system prompt and its label. In danger the wishes of person and app do not count.
 pub(super) fn instructions(
     turn: &LiveTurn,
     brief: &Brief,
     assessment: &Assessment,
     language: Language,
+    own: &Own,
     stored: &[Prompt],
-) -> (String, String, String) {
-    let name = PromptName::System(language);
-    let find = |name| stored.iter().find(|p| p.name == name).cloned();
-    let server = find(name).or_else(|| name.embedded()).unwrap_or(Prompt {
-        name,
-        version: 0,
-        body: String::new(),
-        created_at: None,
-    });
+) -> (String, String) {
     let lang = Lang::detect(&turn.user_input);
-    let mut label = server.label();
+    let mut label = own.label.clone();
     if assessment.tier >= Tier::Elevated {
         let preamble = safety::preamble(assessment.tier, &assessment.categories, lang);
-        let system = format!("{preamble}\n\n{}", server.body);
-        return (system, label, server.body);
+        return (format!("{preamble}\n\n{}", own.body), label);
     }
-    let personal = find(PromptName::Personal(turn.user_id));
+    let personal = PromptName::Personal(turn.user_id);
+    let personal = stored.iter().find(|p| p.name == personal);
     let client = brief
         .client_prompt
         .as_deref()
         .filter(|_| brief.settings.prompts.client == ClientPrompts::Append);
-    if let Some(personal) = &personal {
+    if let Some(personal) = personal {
         label = format!("{label}+personal@{}", personal.version);
     }
     let mut system = prompt::stack(
-        &server.body,
-        personal.as_ref().map(|p| p.body.as_str()),
+        &own.body,
+        personal.map(|p| p.body.as_str()),
         client,
         language,
     );
@@ -129,7 +171,7 @@ pub(super) fn instructions(
         let preamble = safety::preamble(assessment.tier, &assessment.categories, lang);
         system = format!("{preamble}\n\n{system}");
     }
-    (system, label, server.body)
+    (system, label)
 }
 
 /// What the model is given, and up to which step the conversation is to be folded, if it is.

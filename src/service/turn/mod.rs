@@ -11,6 +11,7 @@ mod ends;
 pub(super) mod folding;
 mod orphans;
 mod patience;
+pub mod replay;
 mod run;
 
 use super::App;
@@ -230,6 +231,7 @@ impl App {
             knows_frames: say.knows_frames,
             assessment: say.assessment,
             marks,
+            trial: None,
         };
         let app = Arc::clone(self);
         let running = Arc::clone(&turn);

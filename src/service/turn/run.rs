@@ -5,7 +5,7 @@
 //! shown is what is stored.
 
 use super::asking::{Facts, Question, ask_in_turn};
-use super::briefing::{Brief, assess_together, fit, instructions, sticky, take_care};
+use super::briefing::{Brief, assess_together, fit, instructions, own, sticky, take_care};
 use super::ends::{failed, incomplete, terminal};
 use super::{LEASE, folding};
 use crate::config::PromptLanguage;
@@ -279,12 +279,19 @@ async fn store_end(app: &App, turn: &LiveTurn, finish: &FinishStep) -> Result<Op
 }
 
 /// Asks the models in order; how the turn ends.
-async fn answer(app: &App, turn: &LiveTurn, brief: &Brief, facts: &mut Facts) -> StepStatus {
+pub(super) async fn answer(
+    app: &App,
+    turn: &LiveTurn,
+    brief: &Brief,
+    facts: &mut Facts,
+) -> StepStatus {
     let language = Language::of(&turn.user_input);
-    let prompt_language = match brief.settings.prompts.language {
-        PromptLanguage::Auto => language.unwrap_or(Language::Korean),
-        PromptLanguage::Ko => Language::Korean,
-        PromptLanguage::En => Language::English,
+    let trial = brief.trial.as_ref().map(|trial| trial.name);
+    let prompt_language = match (trial, brief.settings.prompts.language) {
+        (Some(PromptName::System(language)), _) => language,
+        (_, PromptLanguage::Auto) => language.unwrap_or(Language::Korean),
+        (_, PromptLanguage::Ko) => Language::Korean,
+        (_, PromptLanguage::En) => Language::English,
     };
     let briefing = app
         .vault
@@ -307,8 +314,10 @@ async fn answer(app: &App, turn: &LiveTurn, brief: &Brief, facts: &mut Facts) ->
     facts.raised = (now.tier > brief.assessment.tier).then_some(now.tier);
     take_care(app, turn, brief, &now);
     let assessment = sticky(now, &briefing.history);
-    let (mut system, version, own) =
-        instructions(turn, brief, &assessment, prompt_language, &briefing.prompts);
+    let prompts = briefing.prompts;
+    let own = own(app, turn, brief, prompt_language, &prompts).await;
+    let (mut system, version) =
+        instructions(turn, brief, &assessment, prompt_language, &own, &prompts);
     facts.prompt_version = Some(version);
     let mut history = briefing.history;
     let folded = briefing.summary.as_ref().map_or(0, |summary| summary.until);
@@ -328,7 +337,7 @@ async fn answer(app: &App, turn: &LiveTurn, brief: &Brief, facts: &mut Facts) ->
     };
     // Nothing that somebody in danger is told is held back.
     let guarded = if assessment.tier < Tier::Elevated {
-        own
+        own.secret
     } else {
         String::new()
     };

@@ -4,7 +4,7 @@ use super::logins::revoke;
 use super::pool::{Done, Trouble};
 use super::{corrupt, optional_time, time};
 use crate::domain::login::MOST;
-use crate::domain::user::{Email, Role, User, UserFilter};
+use crate::domain::user::{Email, NOWHERE, Role, User, UserFilter};
 use crate::domain::{Error, ErrorCode, Timestamp, UserId};
 use crate::store::{PasswordChange, storable};
 use deadpool_postgres::Object;
@@ -168,10 +168,11 @@ pub(super) async fn list(
          WHERE (created_at, user_id) < ($1, $2) AND ($4::text IS NULL OR role = $4)
            AND ($5::boolean IS NULL OR (disabled_at IS NOT NULL) = $5)
            AND ($6::text IS NULL OR position($6 IN name) > 0 OR position($7::text IN email) > 0)
+           AND ($8::text IS NULL OR email LIKE '%' || $8)
          ORDER BY created_at DESC, user_id DESC LIMIT $3"
     );
     let statement = c.prepare_cached(&sql).await?;
-    let values: [&(dyn ToSql + Sync); 7] = [
+    let values: [&(dyn ToSql + Sync); 8] = [
         &time,
         &id,
         &i64::from(limit),
@@ -179,6 +180,7 @@ pub(super) async fn list(
         &filter.disabled,
         &text,
         &text.map(str::to_lowercase),
+        &filter.guests.then_some(NOWHERE),
     ];
     let rows = c.query(&statement, &values).await?;
     rows.iter().map(user).collect()

@@ -2,7 +2,7 @@
 
 use super::logins::{self, void};
 use super::{corrupt, failed, optional_time, time, uuid};
-use crate::domain::user::{Email, Role, User, UserFilter};
+use crate::domain::user::{Email, NOWHERE, Role, User, UserFilter};
 use crate::domain::{Error, ErrorCode, Result, Timestamp, UserId};
 use crate::store::{PasswordChange, storable};
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
@@ -121,6 +121,7 @@ pub(super) fn list(
          WHERE (created_at, user_id) < (?1, ?2) AND (?4 IS NULL OR role = ?4)
            AND (?5 IS NULL OR (disabled_at IS NOT NULL) = ?5)
            AND (?6 IS NULL OR instr(name, ?6) > 0 OR instr(email, ?7) > 0)
+           AND (?8 IS NULL OR email LIKE '%' || ?8)
          ORDER BY created_at DESC, user_id DESC LIMIT ?3"
     ))
     .and_then(|mut s| {
@@ -132,6 +133,7 @@ pub(super) fn list(
             filter.disabled,
             text,
             text.map(str::to_lowercase),
+            filter.guests.then_some(NOWHERE),
         ];
         s.query_map(values, user)?.collect()
     })

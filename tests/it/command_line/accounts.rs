@@ -50,6 +50,42 @@ fn accounts_are_made_listed_and_shown() {
 }
 
 #[test]
+fn the_list_is_of_those_who_are_asked_for() {
+    let machine = Machine::new();
+    for name in ["jiwoo", "minsu", "seoyeon"] {
+        machine.add_user(name);
+    }
+    let change = |args: &[&str]| machine.run(&[&["user"], args].concat(), "").ok();
+    change(&["role", "minsu@example.com", "admin"]);
+    change(&["disable", "jiwoo@example.com"]);
+    let names = |args: &[&str]| {
+        let list = machine.run(&[&["user", "list", "--json"], args].concat(), "");
+        let list = list.ok().json();
+        let names = list.as_array().unwrap().iter().map(|user| &user["name"]);
+        names
+            .map(|name| name.as_str().unwrap().to_owned())
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(names(&["--role", "admin"]), ["minsu"]);
+    assert_eq!(names(&["--role", "user"]), ["seoyeon", "jiwoo"]);
+    assert_eq!(names(&["--disabled"]), ["jiwoo"]);
+    assert_eq!(names(&["--enabled"]), ["seoyeon", "minsu"]);
+    assert_eq!(names(&["--search", "YEON@"]), ["seoyeon"]);
+    assert_eq!(
+        names(&["--enabled", "--role", "user", "--search", "o"]),
+        ["seoyeon"]
+    );
+    assert_eq!(names(&["--guests"]), [""; 0]);
+    let shown = machine.run(&["user", "list", "--disabled"], "").ok();
+    assert!(shown.out.ends_with("jiwoo  (disabled)\n"), "{shown:?}");
+    let both = ["user", "list", "--disabled", "--enabled"];
+    machine.run(&both, "").failed(2, "--enabled");
+    machine
+        .run(&["user", "list", "--role", "root"], "")
+        .failed(2, "admin");
+}
+
+#[test]
 fn what_is_no_account_is_refused_with_the_member() {
     let machine = Machine::new();
     machine.add_user("jiwoo");

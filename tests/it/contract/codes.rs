@@ -3,7 +3,7 @@
 use super::logins::login;
 use super::{Backend, at, person, session_of, user};
 use deepme::domain::rights::Erased;
-use deepme::domain::user::{Role, UserFilter};
+use deepme::domain::user::{Email, Role, UserFilter};
 use deepme::domain::{ErrorCode, UserId};
 use deepme::store::{Deleted, Store};
 use futures_util::future::join_all;
@@ -211,6 +211,7 @@ pub async fn accounts_are_filtered(backend: &dyn Backend) {
             role,
             disabled,
             text,
+            guests: false,
         };
         let users = store.users(filter, None, 100).await.unwrap();
         let ids = users.iter().map(|user| user.user_id.0.as_u128());
@@ -227,6 +228,20 @@ pub async fn accounts_are_filtered(backend: &dyn Backend) {
     assert_eq!(list(None, None, Some("%")).await, [5], "no pattern");
     assert_eq!(list(None, None, Some("_")).await, [6]);
     assert_eq!(list(None, None, Some("nobody")).await, [0; 0]);
+    let mut guest = user(7);
+    guest.email = Email::placeholder(guest.user_id);
+    guest.disabled_at = Some(at(1));
+    store.add_user(guest, "h".into()).await.unwrap();
+    for (disabled, found) in [(None, 1), (Some(true), 1), (Some(false), 0)] {
+        let filter = UserFilter {
+            disabled,
+            guests: true,
+            ..UserFilter::default()
+        };
+        let users = store.users(filter, None, 100).await.unwrap();
+        assert_eq!(users.len(), found);
+        assert!(users.iter().all(|user| user.email.address().is_none()));
+    }
 }
 
 pub async fn the_keys_are_replaced_by_who_knows_them(backend: &dyn Backend) {

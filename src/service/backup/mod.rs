@@ -275,7 +275,9 @@ mod tests {
         let kept: Vec<&str> = backed_up().iter().map(|table| table.name).collect();
         assert_eq!(
             kept,
-            ["users", "sessions", "steps", "usage", "accesses", "prompts"]
+            [
+                "users", "sessions", "steps", "cards", "usage", "accesses", "prompts"
+            ]
         );
     }
 

@@ -27,6 +27,7 @@ mod safety;
 mod sealing;
 mod serve;
 mod signals;
+mod simulate;
 mod systemd;
 mod terminal;
 mod user;
@@ -75,6 +76,9 @@ enum Command {
     /// Look after the prompts that the model is given.
     #[command(after_help = prompt::HELP)]
     Prompt(prompt::Prompt),
+    /// Let a scripted person talk with a server, and check what they are answered.
+    #[command(after_help = simulate::HELP)]
+    Simulate(simulate::Simulate),
     /// Measure the safety gate.
     #[command(after_help = safety::HELP)]
     Safety(safety::Safety),
@@ -265,6 +269,7 @@ fn run(cli: Cli) -> Result {
         Command::User(command) => user::run(&global, command),
         Command::Session(command) => rights::run(&global, command),
         Command::Prompt(command) => prompt::run(&global, command),
+        Command::Simulate(command) => simulate::run(&global, command),
         Command::Safety(command) => safety::run(&global, &command),
         Command::Keys(command) => keys::run(&global, &command),
         Command::Migrate(command) => migrate::run(&global, command),

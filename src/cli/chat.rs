@@ -182,7 +182,7 @@ async fn log_in(
 }
 
 /// A remembered login as it can be used, renewed where that is due; `None` when it holds no more.
-async fn still_good(
+pub(super) async fn still_good(
     client: &Client,
     remembered: &Remembered,
     logins: &Logins,

@@ -28,6 +28,7 @@ mod safety;
 mod sealing;
 mod serve;
 mod signals;
+mod simulate;
 mod systemd;
 mod terminal;
 mod user;
@@ -76,6 +77,9 @@ enum Command {
     /// Look after the prompts that the model is given.
     #[command(after_help = prompt::HELP)]
     Prompt(prompt::Prompt),
+    /// Let a scripted person talk with a server, and check what they are answered.
+    #[command(after_help = simulate::HELP)]
+    Simulate(simulate::Simulate),
     /// Measure the safety gate, and count what it said.
     #[command(after_help = safety::HELP)]
     Safety(safety::Safety),
@@ -269,6 +273,7 @@ fn run(cli: Cli) -> Result {
         Command::User(command) => user::run(&global, command),
         Command::Session(command) => rights::run(&global, command),
         Command::Prompt(command) => prompt::run(&global, command),
+        Command::Simulate(command) => simulate::run(&global, command),
         Command::Safety(command) => safety::run(&global, &command),
         Command::Keys(command) => keys::run(&global, &command),
         Command::Migrate(command) => migrate::run(&global, command),

@@ -15,6 +15,7 @@ mod postgres;
 mod prompts;
 mod rights;
 mod serving;
+mod simulate;
 mod supervised;
 mod tokens;
 

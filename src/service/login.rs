@@ -368,7 +368,13 @@ impl App {
     pub async fn tidy(&self) -> Result<()> {
         let now = self.clock.now();
         let micros = i64::try_from(KEPT.as_micros()).unwrap_or(i64::MAX);
-        let revoked_before = Timestamp::from_micros(now.as_micros().saturating_sub(micros));
+        // Copies of the database are scrubbed by the names of those who were erased lately: they must not be forgotten
+        // before, however long this server was down.
+        let revoked_before = if self.scrub().await {
+            Timestamp::from_micros(now.as_micros().saturating_sub(micros))
+        } else {
+            Timestamp::from_micros(0)
+        };
         let gone = self.store.tidy(now, revoked_before, TIDIED).await?;
         let gone = gone
             + self

@@ -63,14 +63,11 @@ impl App {
     /// Erases who was erased before, or was to be, and is there, as they were then; how many.
     async fn erase_again(&self) -> Result<u64> {
         let mut again: u64 = 0;
+        let erased = self.remember(Witness::erased).await?;
+        let erased = erase_again(&*self.store, &erased, self.clock.now()).await;
+        // Afterwards, whatever came of it: what is scrubbed while it goes on is not all of it.
         self.unscrubbed.store(true, Ordering::Relaxed);
-        for user_id in erase_again(
-            &*self.store,
-            &self.remember(Witness::erased).await?,
-            self.clock.now(),
-        )
-        .await?
-        {
+        for user_id in erased? {
             self.vault.forget(Some(user_id));
             self.stop_turns_of(user_id);
             again += 1;

@@ -32,10 +32,11 @@ impl App {
             return Err(Error::not_found("user"));
         }
         self.remember_erased(user_id, now).await;
-        self.unscrubbed.store(true, Ordering::Relaxed);
         let deleted = delete(&*self.store, user_id, now).await.inspect_err(|_| {
             self.unfinished.store(true, Ordering::Relaxed);
         });
+        // Afterwards, whatever came of it: what is scrubbed while it goes on is not all of it.
+        self.unscrubbed.store(true, Ordering::Relaxed);
         let deleted = deleted?.ok_or_else(|| Error::not_found("user"))?;
         self.voided(user_id);
         self.stop_turns_of(user_id);

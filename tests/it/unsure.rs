@@ -99,7 +99,7 @@ async fn a_turn_that_is_asked_for_while_it_begins_is_told_once() {
 /// A store that stands between the server and its real one.
 pub struct Unsure {
     pub inner: Arc<dyn Store>,
-    /// A begin answers when it finds a permit here.
+    /// A begin answers, and an account is deleted, when there is a permit here.
     pub slow: Arc<Semaphore>,
     /// Whether the next begin, or deletion of an account, is one whose outcome nobody learns.
     pub unknown: AtomicBool,

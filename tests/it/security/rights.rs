@@ -41,6 +41,42 @@ async fn security_22_an_erasure_that_was_begun_is_finished() {
     nobody_any_more(&jiwoo).await;
 }
 
+/// A scrub in the middle of an erasure, by the sweep or by somebody else's, is not the scrub of it: the receipt says that
+/// files are overwritten only when they are.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn security_22_what_is_said_to_be_overwritten_is() {
+    if on_postgres() {
+        return;
+    }
+    let dir = Arc::new(tempfile::tempdir().unwrap());
+    let slow = Arc::new(Semaphore::new(1));
+    let held = Arc::clone(&slow);
+    let server = Server::over(Arc::clone(&dir), Config::default(), None, move |inner| {
+        Arc::new(Unsure {
+            inner,
+            slow: held,
+            unknown: AtomicBool::new(false),
+        })
+    })
+    .await;
+    let jiwoo = server.person("jiwoo").await;
+    let session = said(&server, &jiwoo, None, "첫째 말").await;
+    let permit = slow.acquire().await.unwrap();
+    let client = jiwoo.client.clone();
+    let erasing = tokio::spawn(async move { client.erase().await });
+    // Until the words are gone: then the account waits for its turn.
+    let there = async || jiwoo.client.steps(session).await.unwrap().len();
+    while there().await > 0 {
+        tokio::task::yield_now().await;
+    }
+    server.app.tidy().await.unwrap();
+    drop(permit);
+    let receipt = erasing.await.unwrap().unwrap();
+    assert_eq!(receipt.overwritten, Some(true));
+    let log = dir.path().join("data/t.db-wal");
+    assert_eq!(std::fs::metadata(log).unwrap().len(), 0);
+}
+
 /// Says this in a session of its own, or in that one; the session.
 async fn said(
     server: &Server,

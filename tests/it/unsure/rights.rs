@@ -43,7 +43,10 @@ impl Rights for Unsure {
             let error = Error::unavailable("the database went away");
             return Box::pin(std::future::ready(Err(error)));
         }
-        self.inner.delete_user(user_id, at)
+        Box::pin(async move {
+            drop(self.slow.acquire().await);
+            self.inner.delete_user(user_id, at).await
+        })
     }
 
     fn forget_words(

@@ -138,11 +138,11 @@ export class Talk {
     }
     this.#socket = socket;
     this.#ready = false;
-    const tooLong = setTimeout(() => this.#lose(), HANDSHAKE);
-    // Frames and closes of a socket that was given up are nobody's business any more.
+    // Frames, closes and delays of a socket that was given up are nobody's business any more.
     const current = (handle) => (event) => {
       if (this.#socket === socket) handle(event);
     };
+    const tooLong = setTimeout(current(() => this.#lose()), HANDSHAKE);
     socket.onmessage = current(({ data }) => {
       clearTimeout(tooLong);
       this.#lastFrame = Date.now();

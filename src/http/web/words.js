@@ -143,9 +143,10 @@ export const t = (name) => one(texts[name]);
 /** The language in force, `ko` or `en`. */
 export const spoken = () => language;
 
-/** What an error says to the person. `error` has the server's `code`, `field` and `message`. */
+/** What an error says to the person. `error` has the server's `code`, `field` and `message`, or is the browser's own. */
 export function explain(error) {
-  if (!error.code) return t("no_network");
+  // A `TimeoutError` has a code as well: a number.
+  if (typeof error.code !== "string") return t("no_network");
   const known = errors[`${error.code}:${error.field}`] ?? errors[error.code];
   return known ? one(known) : error.message;
 }

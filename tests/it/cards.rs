@@ -207,12 +207,16 @@ async fn an_answer_that_is_cut_is_asked_for_once_more_and_both_are_charged() {
             .cards
             .add(says(&json!("{\"title\": \"말"), FinishReason::Length));
     }
-    let card = world.jiwoo.client.make_card(session).await.unwrap();
+    let charged = used().await;
+    let refused = world.jiwoo.client.make_card(session).await.unwrap_err();
     assert_eq!(
-        (card.kind, world.model.cards.asked().len()),
-        (CardKind::Extract, 4)
+        (refused.status(), world.model.cards.asked().len()),
+        (Some(503), 4)
     );
-    // What has just failed has a rest; a shorter card is made.
+    assert!(used().await > charged + 2 * instructions);
+    // What has just failed has a rest; of what was said since, a shorter card is made.
+    world.server.clock.advance(Duration::from_secs(1));
+    world.said(Some(session), "그래도 저녁은 먹었어").await;
     let card = world.jiwoo.client.make_card(session).await.unwrap();
     assert_eq!(
         (card.kind, world.model.cards.asked().len()),

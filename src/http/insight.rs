@@ -254,7 +254,8 @@ pub(super) async fn card(
 }
 
 /// Make a card of a session in place of the one there is, and wait for it. It counts as a message of the minute, and
-/// what a model takes for it as tokens of the day; without tokens left, or a model, a shorter card is made.
+/// what a model takes for it as tokens of the day; without tokens left, or a model, a shorter card is made, unless one of
+/// the same steps was written before.
 #[utoipa::path(
     post, path = "/emotion/sessions/{session_id}/card", tag = "insight",
     params(("session_id" = uuid::Uuid, Path, description = "The session")),
@@ -264,7 +265,7 @@ pub(super) async fn card(
         (status = 404, description = "Nothing was said in it, no such session, or somebody else's", body = Problem, content_type = "application/problem+json"),
         (status = 422, body = Problem, content_type = "application/problem+json"),
         (status = 429, description = "Too many messages a minute", body = Problem, content_type = "application/problem+json"),
-        (status = 503, description = "One is being made", body = Problem, content_type = "application/problem+json"),
+        (status = 503, description = "One is being made, or no model can write another now and the one that was written stays", body = Problem, content_type = "application/problem+json"),
     )
 )]
 pub(super) async fn make_card(

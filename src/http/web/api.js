@@ -18,13 +18,15 @@ export class Problem extends Error {
   }
 }
 
-/** Milliseconds that an answer may take. */
+/** Milliseconds that an answer may take, from the first byte to the last. */
 const PATIENCE = 15_000;
+/** The same where all that a person ever said is read or erased, or a model writes at length. */
+const LONG_PATIENCE = 600_000;
 /** A token that ends sooner than this, in milliseconds, is renewed before it is used; one of a short life later. */
 const MARGIN = 60_000;
 
 /** One request. A network that fails is a `TypeError` or a `TimeoutError`, as `fetch` throws them. */
-async function request(method, path, body, token) {
+async function request(method, path, body, token, patience = PATIENCE) {
   const headers = {};
   if (body) headers["Content-Type"] = "application/json";
   if (token) headers.Authorization = `Bearer ${token}`;
@@ -33,7 +35,7 @@ async function request(method, path, body, token) {
     headers,
     body: body && JSON.stringify(body),
     credentials: "omit", // There are no cookies.
-    signal: AbortSignal.timeout(PATIENCE),
+    signal: AbortSignal.timeout(patience),
   });
   if (answer.ok) return answer;
   const problem = await answer.json().catch(() => ({}));
@@ -114,13 +116,13 @@ export class Api {
     this.#access = null;
   }
 
-  async #call(method, path, body) {
+  async #call(method, path, body, patience) {
     try {
-      return await request(method, path, body, await this.token());
+      return await request(method, path, body, await this.token(), patience);
     } catch (error) {
       if (error.status !== 401 || !this.#access) throw error;
       this.distrust();
-      return request(method, path, body, await this.token());
+      return request(method, path, body, await this.token(), patience);
     }
   }
 
@@ -140,6 +142,41 @@ export class Api {
     return this.get(`/emotion/steps/${sessionId}`);
   }
 
+  /** How the moods of a conversation follow each other. */
+  async flow(sessionId) {
+    return this.get(`/emotion/sessions/${sessionId}/flow`);
+  }
+
+  /** The same as a picture. The token goes in a header, so this cannot be the source of an image itself. */
+  async flowPicture(sessionId, language) {
+    return (await this.#call("GET", `/emotion/sessions/${sessionId}/flow?format=svg&lang=${language}`)).blob();
+  }
+
+  /** The card of a conversation; null while there is none. */
+  async card(sessionId) {
+    try {
+      return await this.get(`/emotion/sessions/${sessionId}/card`);
+    } catch (error) {
+      if (error.status === 404) return null;
+      throw error;
+    }
+  }
+
+  /** Makes the card, in place of the one there is. 503: it cannot be written now, and the one there is stays. */
+  async makeCard(sessionId) {
+    return (await this.#call("POST", `/emotion/sessions/${sessionId}/card`, undefined, LONG_PATIENCE)).json();
+  }
+
+  /** The person's own word on what they felt in a step. @returns `{ step_id, emotion }` as it then is */
+  async correct(stepId, label) {
+    return (await this.#call("PUT", `/emotion/steps/${stepId}/emotion`, { emotion_label: label })).json();
+  }
+
+  /** Their word is taken back: the guess is there again. */
+  async takeBack(stepId) {
+    return (await this.#call("DELETE", `/emotion/steps/${stepId}/emotion`)).json();
+  }
+
   /** Opens one socket within 30 seconds: a browser cannot send the token in a header, and a URL is no place for it. */
   async ticket() {
     return (await (await this.#call("POST", "/ws-ticket")).json()).ticket;
@@ -147,12 +184,12 @@ export class Api {
 
   /** Everything that is stored of the person, as a file. */
   async export() {
-    return (await this.#call("GET", "/me/export")).blob();
+    return (await this.#call("GET", "/me/export", undefined, LONG_PATIENCE)).blob();
   }
 
   /** Erases the account and everything that was said. */
   async erase() {
-    await this.#call("DELETE", "/me");
+    await this.#call("DELETE", "/me", undefined, LONG_PATIENCE);
     this.forget();
   }
 

@@ -120,7 +120,7 @@ async fn create(config: &Config, to: Option<PathBuf>, json: bool) -> Result {
         CliError::Failed(format!("{}; no backup was made", CliError::Domain(error)))
     })?;
     if json {
-        return say_json(&serde_json::json!({
+        say_json(&serde_json::json!({
             "file": made.file,
             "bytes": made.bytes,
             "created_at": made.created_at,
@@ -128,7 +128,8 @@ async fn create(config: &Config, to: Option<PathBuf>, json: bool) -> Result {
             "accounts": made.accounts,
             "removed": made.removed,
             "tables": tables(&made.tables),
-        }));
+        }))?;
+        return thinned(made.unremoved);
     }
     show(&made.tables)?;
     say(format_args!(
@@ -139,7 +140,18 @@ async fn create(config: &Config, to: Option<PathBuf>, json: bool) -> Result {
     ))?;
     made.removed
         .iter()
-        .try_for_each(|old| say(format_args!("removed {}", old.display())))
+        .try_for_each(|old| say(format_args!("removed {}", old.display())))?;
+    thinned(made.unremoved)
+}
+
+/// The backup is there, but so are older ones that should not be.
+fn thinned(unremoved: Option<Error>) -> Result {
+    unremoved.map_or(Ok(()), |error| {
+        Err(CliError::Failed(format!(
+            "{}; the backup was made, but an older one stays",
+            CliError::Domain(error)
+        )))
+    })
 }
 
 async fn verify(config: &Config, from: &From, json: bool) -> Result {

@@ -200,9 +200,11 @@ impl Server {
     /// to drain, for nothing more can be stored.
     pub(super) async fn run(self, stop: CancellationToken) -> Result {
         let app = Arc::clone(&self.app);
-        let tending =
-            tokio::spawn(async move { tokio::join!(app.sweep(), app.heed(), app.tell_alarms()) });
+        let tending = tokio::spawn(async move { tokio::join!(app.sweep(), app.heed()) });
         let done = CancellationToken::new();
+        // A turn that drains may still ring.
+        let (app, quiet) = (Arc::clone(&self.app), done.clone());
+        let telling = tokio::spawn(async move { app.tell_alarms(quiet).await });
         let metrics = self.metrics.map(|listener| {
             // To the end of the drain: that is when somebody looks.
             let serving = http::serve_metrics(Arc::clone(&self.app), listener, done.clone());
@@ -214,6 +216,7 @@ impl Server {
         };
         tending.abort();
         done.cancel();
+        let _ = telling.await;
         if let Some(metrics) = metrics {
             let _ = metrics.await;
         }

@@ -1,6 +1,7 @@
 //! The words of the rule pack, and finding all of them in one pass (Aho and Corasick, 1975).
 
-use std::collections::VecDeque;
+use std::collections::HashMap;
+use std::ops::Range;
 
 use super::normalise::{ALPHABET, Bound, Stream, is_latin};
 
@@ -31,7 +32,7 @@ enum End {
     Open,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Gap {
     Closed,
     May,
@@ -147,22 +148,24 @@ pub(super) fn expand(text: &str) -> Option<Vec<String>> {
     Some(out)
 }
 
-/// The automaton over every spelling. There are hundreds of thousands of nodes, so what is kept of one is small:
-/// edges, ends and gaps are runs in one list each.
+/// The automaton over every spelling. There are hundreds of thousands of nodes, so what is kept of one is small: they
+/// are numbered by their distance from the root, so that those behind a node are a run, which begins where the run of
+/// the node before it ends.
 #[derive(Debug)]
 pub(super) struct Lexicon {
     spellings: Vec<Spelling>,
     gaps: Vec<Gap>,
     root: [u32; ALPHABET],
     nodes: Vec<Node>,
-    edges: Vec<(u8, u32)>,
+    /// By which symbol a node is entered.
+    codes: Vec<u8>,
     outs: Vec<u32>,
 }
 
 /// What is kept of a [`Pattern`] whose symbols are in the automaton.
 #[derive(Clone, Copy, Debug)]
 struct Spelling {
-    /// Where its gaps are.
+    /// Where its gaps begin, and how many they are.
     gaps: (u32, u32),
     class: u16,
     inside: bool,
@@ -170,10 +173,12 @@ struct Spelling {
     end: End,
 }
 
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 struct Node {
-    edges: (u32, u32),
-    outs: (u32, u32),
+    /// The first node behind it.
+    next: u32,
+    /// The first spelling that ends here.
+    outs: u32,
     fail: u32,
     /// The nearest node on the failure path that ends a pattern; 0 is none.
     link: u32,
@@ -223,6 +228,8 @@ impl Spelling {
 pub(super) struct Builder {
     spellings: Vec<Spelling>,
     gaps: Vec<Gap>,
+    /// Where a row of gaps is: most spellings have the same ones.
+    known: HashMap<Vec<Gap>, u32>,
     trie: Vec<Sprout>,
     /// A spelling that ends at a node, and the next entry of that node; 0 is none.
     ends: Vec<(u32, u32)>,
@@ -250,6 +257,7 @@ impl Default for Builder {
         Self {
             spellings: Vec::new(),
             gaps: Vec::new(),
+            known: HashMap::new(),
             trie: vec![Sprout::default()],
             ends: vec![(0, 0)],
         }
@@ -262,11 +270,15 @@ impl Builder {
         for &code in &pattern.codes {
             node = self.child(node, code);
         }
-        let first = wide(self.gaps.len());
-        self.gaps.extend(&pattern.gaps);
+        let first = self.known.get(&pattern.gaps).copied().unwrap_or_else(|| {
+            let first = wide(self.gaps.len());
+            self.gaps.extend(&pattern.gaps);
+            self.known.insert(pattern.gaps.clone(), first);
+            first
+        });
         let id = wide(self.spellings.len());
         self.spellings.push(Spelling {
-            gaps: (first, wide(self.gaps.len())),
+            gaps: (first, wide(pattern.gaps.len())),
             class: pattern.class,
             inside: pattern.inside,
             loose: pattern.loose,
@@ -299,62 +311,83 @@ impl Builder {
     pub(super) fn build(mut self) -> Lexicon {
         self.spellings.shrink_to_fit();
         self.gaps.shrink_to_fit();
+        let all = self.trie.len();
         let mut it = Lexicon {
             root: [0; ALPHABET],
-            nodes: vec![Node::default(); self.trie.len()],
-            edges: Vec::with_capacity(self.trie.len()),
+            nodes: Vec::with_capacity(all + 1),
+            codes: Vec::with_capacity(all),
             outs: Vec::with_capacity(self.spellings.len()),
             spellings: self.spellings,
             gaps: self.gaps,
         };
-        for (node, sprout) in self.trie.iter().enumerate() {
-            let (edge, out) = (wide(it.edges.len()), wide(it.outs.len()));
+        // Where in the trie the node of a number is.
+        let mut order = Vec::with_capacity(all);
+        order.push(0);
+        while let Some(&at) = order.get(it.nodes.len()) {
+            let sprout = self.trie[index(at)];
+            it.codes.push(sprout.code);
+            it.nodes.push(Node {
+                next: wide(order.len()),
+                outs: wide(it.outs.len()),
+                fail: 0,
+                link: 0,
+            });
             let mut child = sprout.child;
             while child != 0 {
-                it.edges.push((self.trie[index(child)].code, child));
+                order.push(child);
                 child = self.trie[index(child)].sibling;
             }
+            let from = it.outs.len();
             let mut end = sprout.ends;
             while end != 0 {
                 let (id, before) = self.ends[index(end)];
                 it.outs.push(id);
                 end = before;
             }
-            it.outs[index(out)..].reverse();
-            it.nodes[node].edges = (edge, wide(it.edges.len()));
-            it.nodes[node].outs = (out, wide(it.outs.len()));
+            it.outs[from..].reverse();
         }
+        // Behind the last one: where its runs end.
+        it.nodes.push(Node {
+            next: wide(order.len()),
+            outs: wide(it.outs.len()),
+            fail: 0,
+            link: 0,
+        });
         it.find_failures();
         it
     }
 }
 
 impl Lexicon {
+    /// The nodes behind a node.
+    fn behind(&self, node: u32) -> Range<u32> {
+        self.nodes[index(node)].next..self.nodes[index(node) + 1].next
+    }
+
+    /// The spellings that end at a node.
+    fn ending(&self, node: u32) -> &[u32] {
+        let (from, to) = (
+            self.nodes[index(node)].outs,
+            self.nodes[index(node) + 1].outs,
+        );
+        &self.outs[index(from)..index(to)]
+    }
+
     /// For each node the longest other one that its symbols end in, nodes nearer to the root first.
     fn find_failures(&mut self) {
-        let edges_of = |it: &Self, node: u32| {
-            let (from, to) = it.nodes[index(node)].edges;
-            index(from)..index(to)
-        };
-        let mut queue = VecDeque::new();
-        for edge in edges_of(self, 0) {
-            let (code, to) = self.edges[edge];
-            self.root[usize::from(code)] = to;
-            queue.push_back(to);
+        for to in self.behind(0) {
+            self.root[usize::from(self.codes[index(to)])] = to;
         }
-        while let Some(node) = queue.pop_front() {
-            for edge in edges_of(self, node) {
-                let (code, to) = self.edges[edge];
-                let fail = self.step(self.nodes[index(node)].fail, code);
-                let there = self.nodes[index(fail)];
-                let link = if there.outs.0 < there.outs.1 {
-                    fail
+        for node in 1..wide(self.codes.len()) {
+            for to in self.behind(node) {
+                let fail = self.step(self.nodes[index(node)].fail, self.codes[index(to)]);
+                let link = if self.ending(fail).is_empty() {
+                    self.nodes[index(fail)].link
                 } else {
-                    there.link
+                    fail
                 };
                 self.nodes[index(to)].fail = fail;
                 self.nodes[index(to)].link = link;
-                queue.push_back(to);
             }
         }
     }
@@ -364,12 +397,12 @@ impl Lexicon {
             if node == 0 {
                 return self.root[usize::from(code)];
             }
-            let at = self.nodes[index(node)];
-            let edges = &self.edges[index(at.edges.0)..index(at.edges.1)];
-            if let Some(&(_, to)) = edges.iter().find(|edge| edge.0 == code) {
-                return to;
+            let behind = self.behind(node);
+            let codes = &self.codes[index(behind.start)..index(behind.end)];
+            if let Some(nth) = codes.iter().position(|other| *other == code) {
+                return behind.start + wide(nth);
             }
-            node = at.fail;
+            node = self.nodes[index(node)].fail;
         }
     }
 
@@ -381,10 +414,10 @@ impl Lexicon {
             node = self.step(node, symbol.code);
             let mut at = node;
             while at != 0 {
-                let outs = self.nodes[index(at)].outs;
-                for &id in &self.outs[index(outs.0)..index(outs.1)] {
+                for &id in self.ending(at) {
                     let spelling = &self.spellings[index(id)];
-                    let gaps = &self.gaps[index(spelling.gaps.0)..index(spelling.gaps.1)];
+                    let (first, count) = spelling.gaps;
+                    let gaps = &self.gaps[index(first)..index(first + count)];
                     let start = i + 1 - gaps.len();
                     if spelling.fits(gaps, stream, start) {
                         hits.push(Hit {

@@ -88,6 +88,16 @@ pub(super) struct Sequence {
     pub(super) steps: Vec<(u32, u16)>,
 }
 
+/// Where a word class stands.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Use {
+    pub(super) sequence: usize,
+    /// The step of the sequence.
+    pub(super) step: usize,
+    /// That step among all steps of all sequences: the one before it in the sequence is the one before it here.
+    pub(super) slot: usize,
+}
+
 /// Word classes the engine itself asks for.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Known {
@@ -105,8 +115,10 @@ pub(super) struct Pack {
     pub(super) classes: usize,
     pub(super) rules: Vec<Rule>,
     pub(super) sequences: Vec<Sequence>,
-    /// For each word class, where it stands: (sequence, step).
-    pub(super) used: Vec<Vec<(usize, usize)>>,
+    /// For each word class, where it stands.
+    pub(super) used: Vec<Vec<Use>>,
+    /// Steps of all sequences.
+    pub(super) slots: usize,
     pub(super) known: Known,
 }
 
@@ -163,9 +175,15 @@ impl Pack {
             });
         }
         let mut used = vec![Vec::new(); names.len()];
-        for (s, sequence) in sequences.iter().enumerate() {
-            for (k, &(_, class)) in sequence.steps.iter().enumerate() {
-                used[usize::from(class)].push((s, k));
+        let mut slots = 0;
+        for (sequence, it) in sequences.iter().enumerate() {
+            for (step, &(_, class)) in it.steps.iter().enumerate() {
+                used[usize::from(class)].push(Use {
+                    sequence,
+                    step,
+                    slot: slots,
+                });
+                slots += 1;
             }
         }
         let known = Known {
@@ -182,6 +200,7 @@ impl Pack {
             rules,
             sequences,
             used,
+            slots,
             known,
         })
     }

@@ -5,7 +5,7 @@
 
 use super::lexicon::Hit;
 use super::normalise::{Stream, Symbol};
-use super::pack::{Pack, Rule};
+use super::pack::{Pack, Rule, Sequence, Use};
 use crate::domain::safety::{Category, Tier};
 
 /// How far around a finding `unless` and `needs` look.
@@ -128,24 +128,26 @@ fn silence(quiet: u16, hits: &mut Vec<Hit>) {
 
 /// The sequences that are complete: (rule, first symbol, end).
 fn matches(pack: &Pack, symbols: &[Symbol], hits: &[Hit]) -> Vec<(usize, usize, usize)> {
-    let mut offsets = Vec::with_capacity(pack.sequences.len());
-    let mut total = 0;
-    for sequence in &pack.sequences {
-        offsets.push(total);
-        total += sequence.steps.len();
-    }
-    // The latest (start of the whole, end) for each step of each sequence.
-    let mut reached: Vec<[Option<(usize, usize)>; KEPT]> = vec![[None; KEPT]; total];
+    // The latest (start of the whole, end) of each step that was reached, and which of these rows a step has, from 1 on:
+    // few have one, and to clear one for each would take longer than all the rest.
+    let mut reached: Vec<[Option<(usize, usize)>; KEPT]> = Vec::new();
+    let mut rows = vec![0_usize; pack.slots];
     let mut out: Vec<(usize, usize, usize)> = Vec::new();
     for hit in hits {
-        for &(s, k) in &pack.used[usize::from(hit.class)] {
-            let steps = &pack.sequences[s].steps;
-            let from = if k == 0 {
+        for &Use {
+            sequence,
+            step,
+            slot,
+        } in &pack.used[usize::from(hit.class)]
+        {
+            let Sequence { rule, steps } = &pack.sequences[sequence];
+            let from = if step == 0 {
                 Some(hit.start)
             } else {
-                let reach = steps[k].0;
-                reached[offsets[s] + k - 1]
-                    .iter()
+                let reach = steps[step].0;
+                let row = rows[slot - 1].checked_sub(1).map(|row| &reached[row]);
+                row.into_iter()
+                    .flatten()
                     .flatten()
                     .find(|&&(_, end)| {
                         end <= hit.start
@@ -155,13 +157,17 @@ fn matches(pack: &Pack, symbols: &[Symbol], hits: &[Hit]) -> Vec<(usize, usize, 
                     .map(|&(start, _)| start)
             };
             let Some(from) = from else { continue };
-            if k + 1 == steps.len() {
-                out.push((pack.sequences[s].rule, from, hit.end));
-            } else {
-                let row = &mut reached[offsets[s] + k];
-                row.rotate_right(1);
-                row[0] = Some((from, hit.end));
+            if step + 1 == steps.len() {
+                out.push((*rule, from, hit.end));
+                continue;
             }
+            if rows[slot] == 0 {
+                reached.push([None; KEPT]);
+                rows[slot] = reached.len();
+            }
+            let row = &mut reached[rows[slot] - 1];
+            row.rotate_right(1);
+            row[0] = Some((from, hit.end));
         }
     }
     out

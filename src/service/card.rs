@@ -3,7 +3,7 @@
 //! Owns making, keeping and showing them. Called by the end of a session and by who asks for one. Invariants: the end
 //! of a session waits for no card, a drain neither; a quote is the person's own words; where a step of the session
 //! was elevated or worse there is no card but whom to reach, and no model is asked; what a model wrote is charged, a
-//! broken answer too.
+//! broken answer too, and nothing shorter takes its place unless more was said.
 
 use super::App;
 use super::turn::aside::{self, NoPlace, Place};
@@ -141,23 +141,33 @@ impl App {
         }
         let steps: Arc<[EmotionStep]> = steps.into();
         let language = language(&steps);
-        let ((card, quotes), charge) = if highest(&marks) >= Tier::Elevated {
-            ((Card::care(language), Vec::new()), Tokens::default())
+        let now = self.clock.now();
+        let made = |(card, quotes)| Kept {
+            card,
+            quotes,
+            made_at: now,
+        };
+        let mut stays = false;
+        let (kept, charge) = if highest(&marks) >= Tier::Elevated {
+            (made((Card::care(language), Vec::new())), Tokens::default())
         } else {
             let (written, charge) = match place {
                 Some(place) => self.written(user_id, &steps, language, &place).await,
                 None => (None, Tokens::default()),
             };
-            let card = written.unwrap_or_else(|| Card::extracted(&steps, language));
-            (card, charge)
+            let kept = match written {
+                Some(card) => made(card),
+                None => match self.written_before(user_id, session_id, &steps).await? {
+                    Some(before) => {
+                        stays = true;
+                        before
+                    }
+                    None => made(Card::extracted(&steps, language)),
+                },
+            };
+            (kept, charge)
         };
-        let labels = card.labels(language);
-        let kind = card.kind;
-        let kept = Kept {
-            card,
-            quotes,
-            made_at: self.clock.now(),
-        };
+        let (kind, labels) = (kept.card.kind, kept.card.labels(language));
         let put = self
             .vault
             .put_card(user_id, session_id, &kept, labels, charge);
@@ -165,7 +175,23 @@ impl App {
             return Err(Error::not_found("session"));
         }
         self.meters.charged(charge);
+        if stays {
+            let message = "no model can write a card now: the one that was written before stays";
+            return Err(Error::new(ErrorCode::Overloaded, message).retry_after(60));
+        }
         Ok(kind)
+    }
+
+    /// The card that a model wrote when all of this was said already: nothing shorter takes its place.
+    async fn written_before(
+        &self,
+        user_id: UserId,
+        session_id: SessionId,
+        steps: &[EmotionStep],
+    ) -> Result<Option<Kept>> {
+        let said = steps.iter().map(|step| step.created_at).max();
+        let kept = self.vault.card(user_id, session_id).await?;
+        Ok(kept.filter(|kept| kept.card.kind == CardKind::Written && said <= Some(kept.made_at)))
     }
 
     /// What a model made of the steps, and what that cost; asked again with a larger budget when it ran out of tokens.

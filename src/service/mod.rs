@@ -10,6 +10,7 @@
 pub mod account;
 pub mod admin;
 pub mod alarm;
+mod assessed;
 pub mod backup;
 pub mod card;
 mod elsewhere;
@@ -121,6 +122,7 @@ pub struct App {
     recitals: recitals::Recitals,
     exports: export::Places,
     alarms: alarm::Alarms,
+    assessed: assessed::Assessed,
     /// Whether an erasure was begun and could not be finished yet.
     unfinished: AtomicBool,
     searches: Semaphore,
@@ -162,6 +164,7 @@ impl App {
             cards: turn::aside::Places::default(),
             recitals: recitals::Recitals::default(),
             exports: export::Places::default(),
+            assessed: assessed::Assessed::default(),
             alarms: alarm::Alarms::new(Webhook::new(&webhook)?),
             unfinished: AtomicBool::new(false),
             searches: Semaphore::new(search::AT_ONCE),

@@ -4,40 +4,38 @@
 //! is built on a worker of the runtime.
 
 use crate::llm::recital::Instructions;
+use lru::LruCache;
+use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// How many prompts are remembered: both languages, and the versions before while turns still use them.
-const REMEMBERED: usize = 4;
+/// How many prompts are remembered, a some hundred kilobytes each. One that calls people by name is another one for each
+/// of them.
+const REMEMBERED: NonZeroUsize = NonZeroUsize::new(16).unwrap();
 
 /// Prompts and their indexes.
-#[derive(Default)]
-pub(super) struct Recitals(Mutex<Vec<(String, Arc<Instructions>)>>);
+pub(super) struct Recitals(Mutex<LruCache<String, Arc<Instructions>>>);
+
+impl Default for Recitals {
+    fn default() -> Self {
+        Self(Mutex::new(LruCache::new(REMEMBERED)))
+    }
+}
 
 impl Recitals {
     /// The index over a prompt.
     pub(super) async fn instructions(&self, prompt: String) -> Arc<Instructions> {
-        let find = |known: &[(String, Arc<Instructions>)]| {
-            let found = known.iter().find(|(text, _)| *text == prompt);
-            found.map(|(_, index)| Arc::clone(index))
-        };
-        if let Some(index) = find(&self.known()) {
-            return index;
+        if let Some(index) = self.known().get(&prompt) {
+            return Arc::clone(index);
         }
         let text = prompt.clone();
         let built = tokio::task::spawn_blocking(move || Instructions::of(&text));
         // Building does not fail; if it did, the answer would not be guarded.
         let index = Arc::new(built.await.unwrap_or_else(|_| Instructions::of("")));
-        let mut known = self.known();
-        if find(&known).is_none() {
-            if known.len() >= REMEMBERED {
-                known.remove(0);
-            }
-            known.push((prompt, Arc::clone(&index)));
-        }
+        self.known().put(prompt, Arc::clone(&index));
         index
     }
 
-    fn known(&self) -> MutexGuard<'_, Vec<(String, Arc<Instructions>)>> {
+    fn known(&self) -> MutexGuard<'_, LruCache<String, Arc<Instructions>>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -207,12 +207,16 @@ async fn an_answer_that_is_cut_is_asked_for_once_more_and_both_are_charged() {
             .cards
             .add(says(&json!("{\"title\": \"말"), FinishReason::Length));
     }
-    let card = world.jiwoo.client.make_card(session).await.unwrap();
+    let charged = used().await;
+    let refused = world.jiwoo.client.make_card(session).await.unwrap_err();
     assert_eq!(
-        (card.kind, world.model.cards.asked().len()),
-        (CardKind::Extract, 4)
+        (refused.status(), world.model.cards.asked().len()),
+        (Some(503), 4)
     );
-    // What has just failed has a rest; a shorter card is made.
+    assert!(used().await > charged + 2 * instructions);
+    // What has just failed has a rest; of what was said since, a shorter card is made.
+    world.server.clock.advance(Duration::from_secs(1));
+    world.said(Some(session), "그래도 저녁은 먹었어").await;
     let card = world.jiwoo.client.make_card(session).await.unwrap();
     assert_eq!(
         (card.kind, world.model.cards.asked().len()),
@@ -256,6 +260,25 @@ async fn without_a_model_that_answers_a_shorter_card_says_so() {
         (card.kind, world.model.cards.asked().len()),
         (CardKind::Extract, 0)
     );
+}
+
+#[tokio::test]
+async fn a_written_card_stays_until_a_model_writes_another_or_more_is_said() {
+    let world = World::new().await;
+    let client = &world.jiwoo.client;
+    let (session, _) = world.said(None, "회의에서 말이 안 나왔어").await;
+    world.model.cards.add(says(&draft(), FinishReason::Stop));
+    let written = client.make_card(session).await.unwrap();
+    assert_eq!(written.kind, CardKind::Written);
+    world.model.cards.add(vec![Act::Fail(Fault::Connection)]);
+    let refused = client.make_card(session).await.unwrap_err();
+    assert_eq!(refused.status(), Some(503));
+    assert_eq!(client.card(session).await.unwrap(), written);
+    // More was said, and the written one knows nothing of it. No model is asked again so soon.
+    world.server.clock.advance(Duration::from_secs(1));
+    world.said(Some(session), "그래도 저녁은 먹었어").await;
+    let card = client.make_card(session).await.unwrap();
+    assert_eq!(card.kind, CardKind::Extract);
 }
 
 #[tokio::test]

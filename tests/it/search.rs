@@ -1,12 +1,13 @@
 //! A person finds their own sessions, by bounded pieces of work.
 
-use crate::raw::Ask;
+use crate::raw::{Answer, Ask};
 use crate::support::{Person, Server};
 use deepme::domain::emotion::Emotion;
 use deepme::domain::{SessionId, StepId};
 use deepme::llm::scripted::answer;
 use deepme::wire::rest::{CreateSessionRequest, GenerateRequest};
 use deepme::wire::search::SearchBody;
+use serde_json::{Value, json};
 use std::time::Duration;
 
 async fn said(server: &Server, person: &Person, session_id: SessionId, words: &str) -> StepId {
@@ -33,13 +34,18 @@ async fn session(person: &Person, label: Option<&str>, tag: Option<&str>) -> Ses
         .session_id
 }
 
-async fn search(server: &Server, person: &Person, query: &str) -> SearchBody {
-    let path = format!("/emotion/sessions/user/{}/search?{query}", person.user_id);
-    let answer = Ask::new("GET", path)
+async fn ask(server: &Server, person: &Person, request: &Value) -> Answer {
+    let path = format!("/emotion/sessions/user/{}/search", person.user_id);
+    Ask::new("POST", path)
         .bearer(&person.token)
+        .json(request.to_string())
         .send(server)
-        .await;
-    assert_eq!(answer.status, 200, "{query}: {}", answer.text());
+        .await
+}
+
+async fn search(server: &Server, person: &Person, request: &Value) -> SearchBody {
+    let answer = ask(server, person, request).await;
+    assert_eq!(answer.status, 200, "{request}: {}", answer.text());
     serde_json::from_slice(&answer.body).unwrap()
 }
 
@@ -59,7 +65,7 @@ async fn sessions_are_found_by_words_label_tag_and_date() {
         .unwrap();
     let others = session(&minsu, None, None).await;
     said(&server, &minsu, others, "나도 발표").await;
-    let ids = async |query: &str| {
+    let ids = async |query: &Value| {
         let found = search(&server, &jiwoo, query).await;
         assert_eq!(found.next, None, "{query}");
         found
@@ -69,38 +75,34 @@ async fn sessions_are_found_by_words_label_tag_and_date() {
             .collect::<Vec<_>>()
     };
     for (query, wanted) in [
-        ("", vec![second, first]),
-        ("q=%EB%B0%9C%ED%91%9C", vec![second, first]),
-        ("q=presentation", vec![first]),
+        (json!({}), vec![second, first]),
+        (json!({"q": "발표"}), vec![second, first]),
+        (json!({"q": "presentation"}), vec![first]),
         // What the answer says is not what the person said.
-        ("q=%EB%B9%84%EB%B0%80", vec![]),
-        ("label=anxious", vec![first]),
-        ("label=calm", vec![second]),
-        ("tag=%ED%9A%8C%EC%9D%98", vec![first]),
-        ("from=2026-11-24", vec![second]),
-        ("to=2026-11-24", vec![first]),
-        ("from=2026-11-24&q=presentation", vec![]),
+        (json!({"q": "비밀"}), vec![]),
+        (json!({"label": "anxious"}), vec![first]),
+        (json!({"label": "calm"}), vec![second]),
+        (json!({"tag": "회의"}), vec![first]),
+        (json!({"from": "2026-11-24"}), vec![second]),
+        (json!({"to": "2026-11-24"}), vec![first]),
+        (json!({"from": "2026-11-24", "q": "presentation"}), vec![]),
     ] {
-        assert_eq!(ids(query).await, wanted, "{query}");
+        assert_eq!(ids(&query).await, wanted, "{query}");
     }
-    let found = search(&server, &jiwoo, "q=PRESENTATION").await;
+    let found = search(&server, &jiwoo, &json!({"q": "PRESENTATION"})).await;
     let place = &found.sessions[0].places[0];
     assert_eq!((place.step_id, place.offset, place.length), (step, 3, 12));
     assert!(place.excerpt.contains("Presentation 발표"));
     for wrong in [
-        "q=",
-        "q=%20",
-        "label=",
-        "limit=0",
-        "cursor=x",
-        "from=soon",
-        "sort=new",
+        json!({"q": ""}),
+        json!({"q": " "}),
+        json!({"label": ""}),
+        json!({"limit": 0}),
+        json!({"cursor": "x"}),
+        json!({"from": "soon"}),
+        json!({"sort": "new"}),
     ] {
-        let path = format!("/emotion/sessions/user/{}/search?{wrong}", jiwoo.user_id);
-        let refused = Ask::new("GET", path)
-            .bearer(&jiwoo.token)
-            .send(&server)
-            .await;
+        let refused = ask(&server, &jiwoo, &wrong).await;
         assert_eq!(refused.status, 422, "{wrong}");
     }
 }
@@ -116,24 +118,24 @@ async fn one_request_looks_at_so_many_sessions_and_says_where_to_go_on() {
         server.clock.advance(Duration::from_secs(1));
     }
     // Two of a tag that few have; in between there are pages with none, and still more to come.
-    let (mut found, mut requests, mut cursor) = (Vec::new(), 0, String::new());
+    let (mut found, mut requests, mut cursor) = (Vec::new(), 0, None);
     loop {
-        let page = search(&server, &jiwoo, &format!("tag=%EB%93%9C%EB%AC%B8{cursor}")).await;
+        let page = search(&server, &jiwoo, &json!({"tag": "드문", "cursor": cursor})).await;
         requests += 1;
         found.extend(page.sessions.iter().map(|s| s.session.session_id));
         let Some(next) = page.next else { break };
-        cursor = format!("&cursor={next}");
+        cursor = Some(next);
     }
     assert_eq!(found, [all[60], all[0]]);
     assert_eq!(requests, 3, "50 sessions each");
     // A limit stops it earlier; pages neither skip nor repeat.
-    let (mut found, mut cursor) = (Vec::new(), String::new());
+    let (mut found, mut cursor) = (Vec::new(), None);
     loop {
-        let page = search(&server, &jiwoo, &format!("limit=7{cursor}")).await;
+        let page = search(&server, &jiwoo, &json!({"limit": 7, "cursor": cursor})).await;
         assert!(page.sessions.len() <= 7);
         found.extend(page.sessions.iter().map(|s| s.session.session_id));
         let Some(next) = page.next else { break };
-        cursor = format!("&cursor={next}");
+        cursor = Some(next);
     }
     all.reverse();
     assert_eq!(found, all);

@@ -6,6 +6,7 @@ use deepme::config::{Config, Secret};
 use deepme::llm::scripted::answer;
 use deepme::wire::rest::GenerateRequest;
 use std::sync::Arc;
+use tokio_util::sync::CancellationToken;
 
 const SECRET: &str = "a secret that is long enough";
 
@@ -32,7 +33,9 @@ async fn an_alarm_is_told_until_somebody_takes_it_and_holds_no_words() {
     let dir = Arc::new(tempfile::tempdir().unwrap());
     let server = Server::on(dir, config, None).await;
     let app = Arc::clone(&server.app);
-    let telling = tokio::spawn(async move { app.tell_alarms().await });
+    let stop = CancellationToken::new();
+    let quiet = stop.clone();
+    let telling = tokio::spawn(async move { app.tell_alarms(quiet).await });
     let jiwoo = server.person("jiwoo").await;
     let mut session = None;
     for words in ["오늘은 날이 맑았어.", "그냥 죽고 싶어."] {
@@ -83,6 +86,27 @@ async fn an_alarm_is_told_until_somebody_takes_it_and_holds_no_words() {
     assert_eq!(refused["data"]["step_id"], serde_json::Value::Null);
     assert_eq!(refused["data"]["tier"], "elevated");
     assert_eq!(hook.more_requests(), 0, "an ordinary message rings nothing");
+    // A drain is not the end: a turn that it lets finish may still ring.
     server.app.draining().cancel();
+    let danger = deepme::wire::ws::Safety {
+        tier: "imminent".to_owned(),
+        message: String::new(),
+        resources: Vec::new(),
+    };
+    hook.reply(status("500 Internal Server Error"));
+    hook.reply(status("204 No Content"));
+    server
+        .app
+        .raise_alarm_unstored(&danger, jiwoo.user_id, session);
+    let (refused, taken) = (hook.request().await.body, hook.request().await.body);
+    assert_eq!(refused["data"]["tier"], "imminent");
+    assert_eq!(refused, taken, "tried again during the drain");
+    // What waits when the server ends is told once more.
+    hook.reply(status("204 No Content"));
+    server
+        .app
+        .raise_alarm_unstored(&danger, jiwoo.user_id, session);
+    stop.cancel();
     telling.await.unwrap();
+    assert_eq!(hook.more_requests(), 1);
 }

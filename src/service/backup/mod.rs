@@ -87,6 +87,8 @@ pub struct Made {
     pub accounts: usize,
     /// Older backups that went.
     pub removed: Vec<PathBuf>,
+    /// Why older ones are still there that should have gone.
+    pub unremoved: Option<Error>,
 }
 
 impl Place {
@@ -117,14 +119,23 @@ impl Place {
         Ok(backups)
     }
 
-    /// Removes all backups but the newest `keep`, of which there is one at least; those that went.
-    fn thin_out(&self, keep: usize) -> Result<Vec<PathBuf>> {
+    /// Removes all backups but the newest `keep`, of which there is one at least; those that went, and why not all did.
+    fn thin_out(&self, keep: usize) -> (Vec<PathBuf>, Option<Error>) {
         let mut removed = Vec::new();
-        for (_, path) in self.backups()?.into_iter().skip(keep.max(1)) {
-            std::fs::remove_file(&path).map_err(|e| file::unwritable(&path, e))?;
-            removed.push(path);
+        let mut unremoved = None;
+        let old = self.backups().map(|all| all.into_iter().skip(keep.max(1)));
+        match old {
+            Ok(old) => {
+                for (_, path) in old {
+                    match std::fs::remove_file(&path) {
+                        Ok(()) => removed.push(path),
+                        Err(error) => unremoved = Some(file::unwritable(&path, error)),
+                    }
+                }
+            }
+            Err(error) => unremoved = Some(error),
         }
-        Ok(removed)
+        (removed, unremoved)
     }
 }
 
@@ -186,11 +197,11 @@ pub async fn create(
         let file = place.directory.join(name_at(created_at));
         unfinished.place(&file)?;
         let bytes = std::fs::metadata(&file).map_or(0, |file| file.len());
-        let removed = place.thin_out(keep)?;
+        let (removed, unremoved) = place.thin_out(keep);
         drop(lock);
-        Ok((file, bytes, removed))
+        Ok((file, bytes, removed, unremoved))
     });
-    let (file, bytes, removed) = finished.await.map_err(nothing)?;
+    let (file, bytes, removed, unremoved) = finished.await.map_err(nothing)?;
     Ok(Made {
         file,
         bytes,
@@ -198,6 +209,7 @@ pub async fn create(
         tables,
         accounts,
         removed,
+        unremoved,
     })
 }
 
@@ -292,12 +304,16 @@ mod tests {
         for other in ["deepme.keyring", "deepme-mine.backup", "other"] {
             std::fs::write(dir.path().join(other), "x").unwrap();
         }
-        assert_eq!(place.thin_out(2).unwrap().len(), 3);
+        assert_eq!(place.thin_out(2).0.len(), 3);
         let left = place.backups().unwrap();
         let days: Vec<String> = left.iter().map(|(at, _)| at.to_string()).collect();
         assert!(days[0].starts_with("2026-11-05") && days[1].starts_with("2026-11-04"));
         assert_eq!(days.len(), 2);
         assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 5);
-        assert_eq!(place.thin_out(0).unwrap().len(), 1, "one always stays");
+        // What cannot be removed does not keep the others.
+        std::fs::create_dir(dir.path().join("deepme-20261103T000000Z.backup")).unwrap();
+        let (removed, unremoved) = place.thin_out(0);
+        assert_eq!(removed.len(), 1, "one always stays");
+        assert!(unremoved.unwrap().message().contains("deepme-20261103"));
     }
 }

@@ -86,6 +86,14 @@ impl Examined {
             () = stop.cancelled() => return Err(Error::new(ErrorCode::Interrupted, "interrupted")),
             people = read => people.map_err(|error| about(file, error))?,
         };
+        if !people.is_empty() && people.iter().all(|id| !keyring.accounts.contains_key(id)) {
+            // Else they would be remembered as erased.
+            return Err(Error::new(
+                ErrorCode::InvalidInput,
+                "the keyring knows none of the people in the backup: it is of another database (name the right one with \
+                 --keyring), or all of them have been erased",
+            ));
+        }
         Ok(Self {
             file: file.to_owned(),
             masters,

@@ -104,17 +104,10 @@ pub(in crate::service) fn assess_together(
 
 /// A tier holds on: somebody who spoke of dying a few turns ago is not over it because they now talk
 /// of the weather. The frame is for the turn that raised it; the model is told for all of them.
-pub(super) fn sticky(now: Assessment, history: &[Exchange]) -> Assessment {
+pub(super) fn sticky(app: &App, now: Assessment, history: &[Exchange]) -> Assessment {
     let earlier = history.iter().rev().take(STICKY as usize);
-    earlier
-        .map(|exchange| crate::service::assess(&exchange.user_input, &[]))
-        .fold(now, |highest, assessment| {
-            if assessment.tier > highest.tier {
-                assessment
-            } else {
-                highest
-            }
-        })
+    let assess = |words: &str| crate::service::assess(words, &[]);
+    app.assessed.worst(now, earlier, assess)
 }
 
 /// What a person in danger gets before the model has said a word.

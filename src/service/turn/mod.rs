@@ -93,7 +93,7 @@ impl App {
                 .briefing(user_id, session_id, i64::MAX, briefing::STICKY, Vec::new());
         let history = briefing.await.unwrap_or_default().history;
         let now = briefing::assess_together(words, &self.assess(words), &history);
-        briefing::sticky(now, &history)
+        briefing::sticky(self, now, &history)
     }
 
     /// What the gate says of these words alone. Pure; comes before everything else.

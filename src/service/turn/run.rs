@@ -313,7 +313,8 @@ pub(super) async fn answer(
     app.meters.tiers.add(now.tier);
     facts.raised = (now.tier > brief.assessment.tier).then_some(now.tier);
     take_care(app, turn, brief, &now);
-    let assessment = sticky(now, &briefing.history);
+    app.assessed.put(turn.step_id, brief.assessment.clone());
+    let assessment = sticky(app, now, &briefing.history);
     let prompts = briefing.prompts;
     let own = own(app, turn, brief, prompt_language, &prompts).await;
     let (mut system, version) =

@@ -3,7 +3,9 @@
 use super::{Kind, back_up, examine, lived_in, masters, serve};
 use deepme::auth::SystemRandom;
 use deepme::auth::seal::MasterKeys;
+use deepme::service::backup::beside;
 use std::sync::Arc;
+use tempfile::TempDir;
 
 /// Bytes that were changed, a file that was cut, the wrong keys: every one is an error that says what it is.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -79,7 +81,7 @@ async fn an_older_keyring_is_refused() {
     let server = serve(Kind::File, &Arc::new(tempfile::tempdir().unwrap())).await;
     lived_in(&server).await;
     let first = back_up(Kind::File, &server).await;
-    let keyring = deepme::service::backup::beside(&first.file);
+    let keyring = beside(&first.file);
     let old = std::fs::read(&keyring).unwrap();
     server.clock.advance(std::time::Duration::from_mins(1));
     let second = back_up(Kind::File, &server).await;
@@ -88,4 +90,22 @@ async fn an_older_keyring_is_refused() {
     let refused = examine(&second.file, &masters(&server.dir)).await;
     let message = refused.map(|_| ()).unwrap_err().message().to_owned();
     assert!(message.contains("before the backup of"), "{message}");
+}
+
+/// A keyring of another database that has the same master key: its silence about these people is no erasure.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_keyring_that_knows_nobody_is_refused() {
+    let server = serve(Kind::File, &Arc::new(tempfile::tempdir().unwrap())).await;
+    lived_in(&server).await;
+    let made = back_up(Kind::File, &server).await;
+    let elsewhere = Arc::new(tempfile::tempdir().unwrap());
+    let other = serve(Kind::File, &elsewhere).await;
+    let key = |dir: &TempDir| dir.path().join("data/master.key");
+    std::fs::copy(key(&server.dir), key(&elsewhere)).unwrap();
+    other.clock.advance(std::time::Duration::from_mins(2));
+    let others = back_up(Kind::File, &other).await;
+    std::fs::copy(beside(&others.file), beside(&made.file)).unwrap();
+    let refused = examine(&made.file, &masters(&server.dir)).await;
+    let message = refused.map(|_| ()).unwrap_err().message().to_owned();
+    assert!(message.contains("knows none of the people"), "{message}");
 }

@@ -118,7 +118,8 @@ fn doors() -> Vec<Door> {
         known("POST", "/emotion/sessions", 403, 201)
             .with(|owner| json!({"user_id": owner.person.user_id})),
         known("GET", "/emotion/sessions/user/{user_id}", 403, 200),
-        known("GET", "/emotion/sessions/user/{user_id}/search", 403, 200),
+        known("POST", "/emotion/sessions/user/{user_id}/search", 403, 200)
+            .with(|_| json!({"q": "안녕"})),
         known("GET", "/emotion/sessions/{session_id}", 404, 200),
         known("GET", "/emotion/sessions/{session_id}/flow", 404, 200),
         known("GET", "/emotion/sessions/{session_id}/card", 404, 404),

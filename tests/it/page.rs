@@ -4,16 +4,23 @@
 use crate::raw::{Answer, Ask};
 use crate::support::Server;
 use deepme::config::Registration;
+use deepme::domain::emotion::Emotion;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 
-const SCRIPTS: [&str; 8] = [
+const SCRIPTS: [&str; 14] = [
     "page.js",
     "api.js",
     "talk.js",
+    "turn.js",
     "log.js",
+    "felt.js",
+    "look.js",
+    "card.js",
     "door.js",
     "drawer.js",
+    "box.js",
+    "beside.js",
     "words.js",
     "keep.js",
 ];
@@ -53,7 +60,7 @@ async fn security_26_the_page_runs_nothing_but_its_own_files() {
         "default-src 'none'",
         "script-src 'self'",
         "style-src 'self'",
-        "img-src 'self'",
+        "img-src 'self' blob:",
         "connect-src 'self'",
         "base-uri 'none'",
         "form-action 'none'",
@@ -284,9 +291,33 @@ async fn every_text_that_the_page_asks_for_is_there() {
         "interrupted",
         "model_unavailable",
         "internal",
+        "not_found",
+        "overloaded:card",
         "invalid_input:user_input",
         "invalid_input:email",
     ] {
         assert!(errors.contains(code), "{code}");
+    }
+}
+
+#[tokio::test]
+async fn the_page_has_a_name_for_every_feeling_and_for_every_part_of_a_card() {
+    let server = Server::start().await;
+    let page = get(&server, "/").await;
+    let directory = directory(page.text());
+    let words = get(&server, &format!("{directory}words.js")).await;
+    let table = between(words.text(), "const felt = {\n", "\n};\n");
+    let told: Vec<&str> = table.lines().map(str::trim).collect();
+    assert_eq!(told.len(), Emotion::ALL.len());
+    for (line, emotion) in told.iter().zip(Emotion::ALL) {
+        let start = format!("{emotion}: [[\"{}\", \"", emotion.korean());
+        assert!(line.starts_with(&start), "{line}: {start}");
+    }
+    let texts = names(words.text(), "texts");
+    let card = get(&server, &format!("{directory}card.js")).await;
+    let parts = between(card.text(), "const PARTS = [", "]").split(", ");
+    let parts = parts.map(|part| part.trim_matches('"'));
+    for part in parts.chain(["written", "extract", "better", "worse"]) {
+        assert!(texts.contains(part), "{part}");
     }
 }

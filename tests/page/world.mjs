@@ -107,7 +107,7 @@ export async function world(binary, settings = {}) {
     env: {
       PATH: process.env.PATH,
       OPENAI_BASE_URL: `http://127.0.0.1:${model.port}/v1`,
-      DEEPME_LIMITS__GUESTS_AN_HOUR: "0",
+      DEEPME_LIMITS__ACCOUNTS_AN_HOUR: "0",
       DEEPME_SERVER__DRAIN_SECONDS: "1",
       ...settings,
     },

@@ -20,7 +20,7 @@ export class Problem extends Error {
 
 /** Milliseconds that an answer may take, from the first byte to the last. */
 const PATIENCE = 15_000;
-/** The same where all that a person ever said is read or erased. */
+/** The same where all that a person ever said is read or erased, or a model writes at length. */
 const LONG_PATIENCE = 600_000;
 /** A token that ends sooner than this, in milliseconds, is renewed before it is used; one of a short life later. */
 const MARGIN = 60_000;
@@ -140,6 +140,41 @@ export class Api {
   /** Everything that was said in a conversation. */
   async steps(sessionId) {
     return this.get(`/emotion/steps/${sessionId}`);
+  }
+
+  /** How the moods of a conversation follow each other. */
+  async flow(sessionId) {
+    return this.get(`/emotion/sessions/${sessionId}/flow`);
+  }
+
+  /** The same as a picture. The token goes in a header, so this cannot be the source of an image itself. */
+  async flowPicture(sessionId, language) {
+    return (await this.#call("GET", `/emotion/sessions/${sessionId}/flow?format=svg&lang=${language}`)).blob();
+  }
+
+  /** The card of a conversation; null while there is none. */
+  async card(sessionId) {
+    try {
+      return await this.get(`/emotion/sessions/${sessionId}/card`);
+    } catch (error) {
+      if (error.status === 404) return null;
+      throw error;
+    }
+  }
+
+  /** Makes the card, in place of the one there is. 503: it cannot be written now, and the one there is stays. */
+  async makeCard(sessionId) {
+    return (await this.#call("POST", `/emotion/sessions/${sessionId}/card`, undefined, LONG_PATIENCE)).json();
+  }
+
+  /** The person's own word on what they felt in a step. @returns `{ step_id, emotion }` as it then is */
+  async correct(stepId, label) {
+    return (await this.#call("PUT", `/emotion/steps/${stepId}/emotion`, { emotion_label: label })).json();
+  }
+
+  /** Their word is taken back: the guess is there again. */
+  async takeBack(stepId) {
+    return (await this.#call("DELETE", `/emotion/steps/${stepId}/emotion`)).json();
   }
 
   /** Opens one socket within 30 seconds: a browser cannot send the token in a header, and a URL is no place for it. */

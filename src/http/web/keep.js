@@ -2,7 +2,8 @@
 //
 // In this tab (sessionStorage: gone when the tab is closed, survives a reload and a phone that throws the tab out of
 // memory): the refresh token, which conversation is open, and words that the server does not have yet. For good
-// (localStorage): the language, which says nothing of anybody. Access tokens and conversations are in memory only.
+// (localStorage): the language, and whether guesses of feelings were put away. Access tokens and conversations are in
+// memory only.
 
 /** Where a browser forbids storage we remember until the next reload. */
 function kept(storage) {

@@ -28,6 +28,16 @@ export function contact(text) {
   return document.createTextNode(text);
 }
 
+/** What is said to somebody who may be in danger, and whom to reach. */
+export function help({ message, resources }) {
+  const lines = resources.map(({ name, contact: to, note }) =>
+    make("li", {}, make("span", { text: name }), contact(to), ...(note ? [make("small", { text: note })] : [])),
+  );
+  const card = make("section", { className: "safety" }, make("p", { text: message }), make("ul", {}, ...lines));
+  card.setAttribute("aria-label", t("help"));
+  return card;
+}
+
 /** How far from the end somebody may have scrolled and still be reading along. */
 const NEAR = 140;
 
@@ -35,22 +45,31 @@ export class Log {
   #root;
   #heard;
   #urgent;
+  #felt;
   /** The turns that are shown, by `message_id` and by `step_id`. */
   #entries = new Map();
   /** How much of the running answer a screen reader was told. */
   #told = 0;
 
-  constructor(root, heard, urgent) {
+  /** @param felt shows what the messages felt like */
+  constructor(root, heard, urgent, felt) {
     this.#root = root;
     this.#heard = heard;
     this.#urgent = urgent;
+    this.#felt = felt;
   }
 
   get empty() {
     return this.#root.childElementCount === 0;
   }
 
+  /** How many turns the server has, as far as we know. */
+  get stored() {
+    return new Set([...this.#entries.values()].filter((entry) => entry.stored)).size;
+  }
+
   clear() {
+    this.#felt.clear();
     for (const element of [this.#root, this.#heard, this.#urgent]) element.replaceChildren();
     this.#entries.clear();
     this.#told = 0;
@@ -62,7 +81,10 @@ export class Log {
       if (this.#entries.has(step.step_id) || this.#entries.has(step.message_id)) continue;
       const entry = this.#entry(step.message_id, step.user_input, step.created_at, step.step_order);
       this.#entries.set(step.step_id, entry);
+      entry.stored = true;
+      if (["elevated", "imminent"].includes(step.safety_tier)) this.#felt.spare(entry.root);
       if (step.status === "pending") continue; // The socket tells the rest of it.
+      this.#felt.show(entry.root, step.step_id, step.emotion);
       entry.answer.data = step.gpt_response;
       this.#mark(entry, step);
     }
@@ -109,6 +131,7 @@ export class Log {
     if (!this.#of(turn)) this.say(turn, true);
     const entry = this.#of(turn);
     this.#entries.set(turn.stepId, entry);
+    entry.stored = true;
     if (!turn.text) this.#state(entry, "listening");
     this.follow();
   }
@@ -124,7 +147,7 @@ export class Log {
     if (near) this.follow(true);
   }
 
-  /** The answer is over; `end` has `status` and `finish_reason`. */
+  /** The answer is over; `end` has `status`, `finish_reason` and `emotion`. */
   ended(turn, end) {
     const entry = this.#of(turn);
     if (!entry) return;
@@ -132,6 +155,7 @@ export class Log {
     this.#tell(turn.text, true);
     const said = this.#mark(entry, end);
     if (said) this.#announce(said);
+    this.#felt.show(entry.root, turn.stepId, end.emotion);
     this.follow();
   }
 
@@ -159,17 +183,10 @@ export class Log {
 
   /** Somebody may be in danger: before the answer, told at once, and it stays. */
   safety(safety, turn) {
-    const lines = safety.resources.map(({ name, contact: to, note }) =>
-      make("li", {}, make("span", { text: name }), contact(to), ...(note ? [make("small", { text: note })] : [])),
-    );
-    const card = make(
-      "section",
-      { className: "safety", ariaLabel: t("help") },
-      make("p", { text: safety.message }),
-      make("ul", {}, ...lines),
-    );
+    const card = help(safety);
     const entry = turn && this.#of(turn);
     const place = entry?.root ?? this.#root;
+    this.#felt.spare(entry?.root);
     const shown = [...place.querySelectorAll(".safety")].find((other) => other.textContent === card.textContent);
     if (shown) return shown; // A message that is sent again brings its help again.
     if (entry) entry.theirs.before(card);

@@ -34,7 +34,7 @@ struct Asset {
 
 const SCRIPT: &str = "text/javascript; charset=utf-8";
 
-const ASSETS: [Asset; 10] = [
+const ASSETS: [Asset; 16] = [
     Asset {
         name: "page.css",
         kind: "text/css; charset=utf-8",
@@ -61,9 +61,29 @@ const ASSETS: [Asset; 10] = [
         text: include_str!("talk.js"),
     },
     Asset {
+        name: "turn.js",
+        kind: SCRIPT,
+        text: include_str!("turn.js"),
+    },
+    Asset {
         name: "log.js",
         kind: SCRIPT,
         text: include_str!("log.js"),
+    },
+    Asset {
+        name: "felt.js",
+        kind: SCRIPT,
+        text: include_str!("felt.js"),
+    },
+    Asset {
+        name: "look.js",
+        kind: SCRIPT,
+        text: include_str!("look.js"),
+    },
+    Asset {
+        name: "card.js",
+        kind: SCRIPT,
+        text: include_str!("card.js"),
     },
     Asset {
         name: "door.js",
@@ -74,6 +94,16 @@ const ASSETS: [Asset; 10] = [
         name: "drawer.js",
         kind: SCRIPT,
         text: include_str!("drawer.js"),
+    },
+    Asset {
+        name: "box.js",
+        kind: SCRIPT,
+        text: include_str!("box.js"),
+    },
+    Asset {
+        name: "beside.js",
+        kind: SCRIPT,
+        text: include_str!("beside.js"),
     },
     Asset {
         name: "words.js",
@@ -87,9 +117,10 @@ const ASSETS: [Asset; 10] = [
     },
 ];
 
-/// Only what is ours, and no string ever becomes markup (Trusted Types). A form that no script takes goes nowhere,
+/// Only what is ours, and no string ever becomes markup (Trusted Types). An image may be one that a script of ours has
+/// fetched (`blob:`): a picture of the server wants the token in a header. A form that no script takes goes nowhere,
 /// least of all with a password in its URL.
-const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; \
+const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; connect-src 'self'; \
                       base-uri 'none'; form-action 'none'; frame-ancestors 'none'; \
                       require-trusted-types-for 'script'; trusted-types 'none'";
 

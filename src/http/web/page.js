@@ -1,33 +1,44 @@
 // The page at "/": wires the door, the conversation and the drawer. No framework, no build: read it in this order:
 //
 //   api.js     REST, tokens and how they are renewed
-//   talk.js    one conversation over a WebSocket that survives lost connections (the protocol is here)
+//   talk.js, turn.js   one conversation over a WebSocket that survives lost connections (the protocol is here)
 //   log.js     the conversation on the screen and for screen readers
-//   door.js, drawer.js, words.js, keep.js   logging in, the rest, texts, what is kept in the browser
+//   felt.js    what a message felt like: the server's guess, and the person's own word
+//   look.js, card.js   looking back on a conversation: how it went, and its card
+//   door.js, drawer.js, box.js, beside.js, words.js, keep.js   logging in, the list and the person's rights, the box that
+//              one writes in, what is said beside it, texts, what is kept in the browser
 
 import { Api } from "./api.js";
+import { lines, pin, status, unpin } from "./beside.js";
+import { Box } from "./box.js";
 import { Door } from "./door.js";
 import { Drawer } from "./drawer.js";
+import { Felt } from "./felt.js";
 import { tab } from "./keep.js";
-import { Log, contact, make } from "./log.js";
+import { Log } from "./log.js";
+import { Look } from "./look.js";
 import { Talk } from "./talk.js";
 import { explain, speak, spoken, switchLanguage, t, tell } from "./words.js";
 
 const by = (id) => document.getElementById(id);
-const words = by("words");
 
 /** What the server says of itself in the page: `{ registration, guests, lines }`. */
 const server = JSON.parse(by("server").textContent);
 
 const api = new Api();
-const log = new Log(by("log"), by("heard"), by("urgent"));
+const box = new Box(by("words"));
+const felt = new Felt(api, by("log"), { left: leave, done: () => box.focus(), hidden: () => status(t("felt_hidden"), true) });
+const log = new Log(by("log"), by("heard"), by("urgent"), felt);
 const door = new Door(api, server, enter);
 const drawer = new Drawer(api, { chosen: open, left: leave });
+const look = new Look(api, { left: leave });
 
 /** The conversation that is open. @type {?Talk} */
 let talk = null;
 /** Whether everything of it that was said before is shown. */
 let whole = false;
+/** Whether it has ended: it can be read, and no more. */
+let ended = false;
 /** Words of somebody whose login was over before they could be sent. */
 let stash = null;
 
@@ -38,8 +49,7 @@ function enter() {
   by("room").hidden = false;
   if (stash?.words && stash.user_id === api.person.user_id) tab.set("draft", stash.words);
   stash = null;
-  words.value = tab.get("draft") ?? "";
-  resize();
+  box.recall();
   // After a reload we are where we were.
   const sessionId = tab.get("session");
   const unsent = tab.get("unsent");
@@ -48,13 +58,13 @@ function enter() {
     whole = true;
     connect({ unsent });
   }
-  focus();
+  box.focus();
 }
 
 /** Back to the door. @param why the name of the text that says so */
 function leave(why = "") {
   clear();
-  words.value = "";
+  box.hide();
   api.forget();
   by("room").hidden = true;
   by("door").hidden = false;
@@ -69,7 +79,9 @@ function clear() {
   talk?.leave();
   talk = null;
   whole = false;
+  ended = false;
   giveBack(unsaid?.words);
+  closeDialogs();
   log.clear();
   unpin();
   by("opening").hidden = false;
@@ -84,7 +96,7 @@ function begin() {
   tab.drop("session");
   whole = true;
   connect({});
-  focus();
+  box.focus();
 }
 
 /** A conversation of before: what was said by REST, what goes on by the socket. */
@@ -92,7 +104,7 @@ async function open({ session_id: sessionId }) {
   clear();
   tab.set("session", sessionId);
   await load(sessionId);
-  focus();
+  box.focus();
 }
 
 /** The same after a reload: a message that may not have arrived is sent again, under its `message_id`. */
@@ -106,7 +118,9 @@ async function load(sessionId, unsent = null) {
     log.follow(true);
     whole = true;
     if (session.ended_at) {
+      ended = true;
       by("composer").hidden = true;
+      running();
       return status(t("ended"));
     }
   } catch (error) {
@@ -150,6 +164,7 @@ const heard = {
   },
   text: (turn) => log.text(turn),
   safety(safety, turn) {
+    closeDialogs(); // Nothing stands before help.
     pin(log.safety(safety, turn), safety);
   },
   notice(notice) {
@@ -174,7 +189,7 @@ const heard = {
   over(why, unsaid) {
     giveBack(unsaid?.words);
     if (why === "login") {
-      stash = { user_id: api.person?.user_id, words: words.value };
+      stash = { user_id: api.person?.user_id, words: box.text };
       return leave("login_over");
     }
     // Somebody erased it; or nothing was said in it for a day, then another one will do.
@@ -191,6 +206,7 @@ async function missed(sessionId) {
     if (talk?.sessionId !== sessionId) return;
     log.history(steps);
     whole = true;
+    running();
   } catch (error) {
     // Nothing was said yet; or it is tried again with the next connection.
     whole = error.status === 404;
@@ -199,112 +215,56 @@ async function missed(sessionId) {
 
 // The composer -------------------------------------------------------------------------------------------------------
 
-/** Words that were not taken are the person's again, before what was typed since. */
+/** Words that were not taken are the person's again. */
 function giveBack(text) {
   tab.drop("unsent");
-  if (!text) return;
-  words.value = [text, words.value].filter(Boolean).join("\n");
-  draft();
+  box.giveBack(text);
 }
 
-/** Send, or stop: whichever there is to do. */
+/** What there is to do: send, or stop; look back, once there is something to look back on. */
 function running() {
   const busy = talk?.busy ?? false;
   const stoppable = busy && talk.connected;
   by("stop").hidden = !stoppable;
   by("send").hidden = stoppable;
   by("log").setAttribute("aria-busy", busy);
+  by("back").hidden = log.stored < (ended ? 1 : 2);
+  by("read").hidden = !ended || log.stored === 0;
 }
 
 function send() {
-  const text = words.value;
+  const text = box.text;
   if (!text.trim() || !talk) return;
   if (talk.busy) return status(t(talk.unsaid ? "still_unsent" : "busy"));
   if (talk.connected) status("");
   const turn = talk.say(text);
   // Until the server has them these words are in one place only: here.
   tab.set("unsent", { messageId: turn.messageId, words: text });
-  words.value = "";
-  draft();
+  box.put("");
   by("opening").hidden = true;
   log.say(turn, talk.connected);
   running();
-}
-
-function draft() {
-  if (words.value) tab.set("draft", words.value);
-  else tab.drop("draft");
-  resize();
-}
-
-/** As high as its text, up to what the style sheet allows; newer browsers do this by `field-sizing`. */
-function resize() {
-  if (CSS.supports("field-sizing", "content")) return;
-  words.style.height = "auto";
-  words.style.height = `${words.scrollHeight}px`;
-}
-
-/** Not where it would make a keyboard cover half of a phone. */
-function focus() {
-  if (matchMedia("(pointer: fine)").matches) words.focus();
 }
 
 by("composer").addEventListener("submit", (event) => {
   event.preventDefault();
   send();
 });
-words.addEventListener("input", draft);
-words.addEventListener("keydown", (event) => {
-  // Enter that ends the composition of a syllable (한글, かな) belongs to the input method; Safari sends it after the
-  // composition has ended, as 229.
-  if (event.isComposing || event.keyCode === 229) return;
-  const send = event.key === "Enter" && !event.shiftKey && matchMedia("(pointer: fine)").matches;
-  if (!send) return;
-  event.preventDefault();
-  by("composer").requestSubmit();
-});
 by("stop").addEventListener("click", () => {
   talk?.stop();
-  focus();
+  box.focus();
 });
 document.addEventListener("keydown", (event) => {
   if (event.key === "Escape" && talk?.busy && !document.querySelector("dialog[open]")) talk.stop();
 });
 by("fresh").addEventListener("click", begin);
-by("menu").addEventListener("click", () => drawer.show(talk?.sessionId));
+by("menu").addEventListener("click", () => drawer.show(tab.get("session")));
+for (const id of ["back", "read"]) by(id).addEventListener("click", () => look.show(tab.get("session")));
 
-// What is said beside the conversation -------------------------------------------------------------------------------
+// Languages, and the beginning ----------------------------------------------------------------------------------------
 
-let fading = 0;
-
-/** One quiet line above the composer. @param brief whether it goes by itself */
-function status(text, brief = false) {
-  clearTimeout(fading);
-  by("status").textContent = text;
-  if (brief) fading = setTimeout(() => status(""), 4000);
-}
-
-/** Whom to call, as a list of links. */
-function lines(element, title, resources) {
-  const links = resources.map(({ name, contact: to }) => make("span", {}, `${name} `, contact(to)));
-  element.replaceChildren(make("span", { text: title }), ...links);
-  element.hidden = resources.length === 0;
-}
-
-/** Help stays in sight: when the conversation has gone on below it, its first lines stand above the box. */
-function pin(card, safety) {
-  lines(by("help"), t("lines"), safety.resources.slice(0, 2));
-  by("help").firstChild.className = "unseen";
-  by("help").hidden = true;
-  inSight.disconnect();
-  inSight.observe(card);
-}
-
-const inSight = new IntersectionObserver(([{ isIntersecting }]) => (by("help").hidden = isIntersecting));
-
-function unpin() {
-  inSight.disconnect();
-  by("help").hidden = true;
+function closeDialogs() {
+  for (const dialog of document.querySelectorAll("dialog[open]")) dialog.close();
 }
 
 function translate() {
@@ -321,7 +281,7 @@ for (const button of document.querySelectorAll("button.language")) {
     if (!by("door").hidden) door.show();
     if (by("drawer").open) {
       by("drawer").close();
-      drawer.show(talk?.sessionId);
+      drawer.show(tab.get("session"));
     }
   });
 }

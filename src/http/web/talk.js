@@ -5,7 +5,7 @@
 // the same message is sent again with `received`: the server stores nothing twice, and goes on at that code point.
 // Whatever is uncertain is therefore settled in one way: drop the connection, wait, connect, send it again.
 
-/** @typedef {{ messageId: ?string, words: ?string, stepId: ?string, stored: boolean, text: string, count: number }} Turn */
+import { count, turn } from "./turn.js"; // What a `Turn` is stands there, too.
 
 /** Milliseconds. */
 const FIRST_PAUSE = 500;
@@ -20,13 +20,6 @@ const EXPIRED = 4401;
 const UNKNOWN_SESSION = 4404;
 const TOO_BIG = 1009;
 const PLEASE_WAIT = [1013, 4429];
-
-/** Code points, as the server counts them: not the UTF-16 units of `length`. */
-const count = (text) => {
-  let n = 0;
-  for (const _ of text) n += 1;
-  return n;
-};
 
 export class Talk {
   /** Our message, from when it is said until its end is known. @type {?Turn} */
@@ -299,9 +292,4 @@ export class Talk {
     this.#said = null;
     this.#on.refused(said, error);
   }
-}
-
-/** @returns {Turn} */
-function turn(messageId, words) {
-  return { messageId, words, stepId: null, stored: false, text: "", count: 0 };
 }

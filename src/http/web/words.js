@@ -89,8 +89,89 @@ const texts = {
   erased: ["모두 지웠어요. 잘 지내세요.", "Everything is erased. Take care."],
   logged_out: ["나왔어요.", "You are logged out."],
   login_over: ["오래 자리를 비워서 다시 들어와야 해요. 나눈 이야기는 그대로 있어요.", "Please come in again. What you said is all there."],
+  look: ["이 대화 돌아보기", "Look back on this conversation"],
+  look_title: ["돌아보기", "Looking back"],
+  gathering: ["모으는 중이에요…", "Gathering it…"],
+  flow: ["마음의 흐름", "How it went"],
+  flow_alt: [
+    "이 대화의 마음 흐름을 그린 그림이에요. 쓴 글에서 짐작한 것이고, 진단이 아니에요. 아래에 글로도 있어요.",
+    "A picture of how this conversation felt. It is guessed from what was written and no diagnosis. Below it is in words, too.",
+  ],
+  guessed: ["쓴 글에서 짐작한 것이고, 진단이 아니에요.", "Guessed from what was written; not a diagnosis."],
+  flow_too: ["마음의 흐름도 보기", "See how it went, too"],
+  flow_in_words: ["글로 보기", "In words"],
+  older: ["더 오래된 것은 빠져 있어요.", "What is older is left out."],
+  unsure: ["확실하지 않아요", "not sure"],
+  unknown: ["알 수 없어요", "not known"],
+  better: ["여기서부터 나아졌어요", "better from here on"],
+  worse: ["여기서부터 힘들어졌어요", "harder from here on"],
+  picked: ["직접 고른 마음", "your own word"],
+  card: ["카드", "Card"],
+  no_card: [
+    "이 대화를 카드 한 장으로 모아 볼 수 있어요. 언어 모델이 있으면 대화를 다시 읽고 써요.",
+    "This conversation can be gathered on a card. Where there is a language model, it reads the conversation again and writes it.",
+  ],
+  make_card: ["카드 만들기", "Make a card"],
+  make_again: ["카드 다시 만들기", "Make it anew"],
+  making_card: ["쓰는 중이에요. 조금 걸려요…", "Writing. It takes a moment…"],
+  card_there: ["카드를 만들었어요.", "The card is made."],
+  situation: ["있었던 일", "What happened"],
+  thoughts: ["떠오른 생각", "Thoughts"],
+  body: ["몸의 느낌", "In the body"],
+  behaviour: ["한 행동", "What you did"],
+  needs: ["바라는 것", "What you want"],
+  coping: ["도움이 된 것", "What helped"],
+  insight: ["알게 된 것", "What you came to see"],
+  quotes: ["내가 한 말", "In your words"],
+  written: ["언어 모델이 대화를 읽고 쓴 카드예요. 틀릴 수 있어요.", "Written by a language model from the conversation; it can be wrong."],
+  extract: [
+    "언어 모델 없이, 짐작한 마음과 한 말만 모은 카드예요.",
+    "Put together without a language model, of guesses and your words.",
+  ],
+  not_so: ["아니에요?", "Not so?"],
+  own_word: ["내가 고른 마음:", "Your word:"],
+  felt_title: ["그때 마음은 어땠나요?", "How did it feel?"],
+  felt_text: [
+    "글만 보고 짐작한 것이라 틀릴 수 있어요. 직접 고르면 그 말이 짐작보다 먼저예요.",
+    "It is only guessed from the words, and can be wrong. What you choose counts before any guess.",
+  ],
+  felt_yes: ["이 마음이었어요", "It was this"],
+  felt_back: ["고른 것 되돌리기", "Take my word back"],
+  felt_hide: ["짐작을 보지 않을래요", "I do not want to see guesses"],
+  felt_hidden: ["짐작을 감췄어요. 메뉴에서 다시 볼 수 있어요.", "Guesses are put away. The menu brings them back."],
+  guesses: ["내 말 아래에 마음 짐작 보기", "Show what my words may have felt like"],
   no_network: ["서버에 닿지 못했어요. 연결을 확인하고 다시 해 주세요.", "The server cannot be reached. Please check the connection and try again."],
 };
+
+/** The server's labels of what somebody felt: the name, and how a guess is told. In no telling is it a finding. */
+const felt = {
+  joy: [["기쁨", "joyful"], ["기뻐 보였어요", "You may have felt joyful"]],
+  confident: [["자신", "confident"], ["자신 있어 보였어요", "You may have felt confident"]],
+  eager: [["열정", "eager"], ["의욕이 있어 보였어요", "You may have felt eager"]],
+  moved: [["감동", "moved"], ["뭉클해 보였어요", "You may have felt moved"]],
+  calm: [["편안", "calm"], ["편안해 보였어요", "You may have felt calm"]],
+  bored: [["심심", "bored"], ["심심해 보였어요", "You may have felt bored"]],
+  tired: [["피곤", "tired"], ["피곤해 보였어요", "You may have felt tired"]],
+  even: [["담담", "even"], ["담담해 보였어요", "You may have felt neither good nor bad"]],
+  lonely: [["고독", "lonely"], ["외로워 보였어요", "You may have felt lonely"]],
+  shame: [["수치", "ashamed"], ["부끄러워 보였어요", "You may have felt ashamed"]],
+  sad: [["우울", "sad"], ["슬퍼 보였어요", "You may have felt sad"]],
+  frustrated: [["좌절", "frustrated"], ["답답해 보였어요", "You may have felt frustrated"]],
+  confused: [["혼란", "confused"], ["혼란스러워 보였어요", "You may have felt confused"]],
+  anxious: [["불안", "anxious"], ["불안해 보였어요", "You may have felt anxious"]],
+  angry: [["분노", "angry"], ["화나 보였어요", "You may have felt angry"]],
+};
+
+/** The labels that have a name here, in the server's order. */
+export const feelings = Object.keys(felt);
+
+/** The name of one; a server that is newer may know more of them. */
+export const feeling = (label) => (label in felt ? one(felt[label][0]) : label);
+
+for (const [label, [name, guess]] of Object.entries(felt)) {
+  texts[`is_${label}`] = name;
+  texts[`seemed_${label}`] = guess;
+}
 
 /** By the server's code, or `code:field`. */
 const errors = {
@@ -116,6 +197,11 @@ const errors = {
   ],
   too_many: ["잠시 쉬었다가 다시 해 주세요.", "Please wait a moment, then try again."],
   overloaded: ["지금은 붐벼요. 잠시 뒤에 다시 해 주세요.", "It is crowded at the moment. Please try again soon."],
+  "overloaded:card": [
+    "지금은 새로 쓸 수 없어서 전에 쓴 카드를 그대로 두었어요. 잠시 뒤에 다시 해 주세요.",
+    "No new one can be written at the moment; the one from before stays. Please try again soon.",
+  ],
+  not_found: ["찾을 수 없어요. 지워졌을 수 있어요.", "It cannot be found. It may have been erased."],
   unavailable: ["서버에 문제가 생겼어요. 잠시 뒤에 다시 해 주세요.", "The server has a problem. Please try again soon."],
   internal: ["서버에 문제가 생겼어요. 잠시 뒤에 다시 해 주세요.", "The server has a problem. Please try again soon."],
   model_unavailable: ["지금은 답할 수가 없어요. 하신 말은 잘 간직했어요.", "Nobody can answer at the moment. Your words are kept."],
@@ -162,6 +248,11 @@ export function moment(time) {
   return new Intl.DateTimeFormat(language, {
     month: "long", day: "numeric", weekday: "long", hour: "numeric", minute: "2-digit",
   }).format(new Date(time));
+}
+
+/** The hour of it: "오전 2:14". */
+export function hour(time) {
+  return new Intl.DateTimeFormat(language, { hour: "numeric", minute: "2-digit" }).format(new Date(time));
 }
 
 /** Puts the texts into the elements that ask for them. */

@@ -8,7 +8,7 @@
 //! bytes, 2 for a number and its 8, 3 for a text, the number of its bytes in 4 bytes, and those. Numbers are
 //! big-endian.
 
-use super::tables::{Kind, Table, named};
+use super::tables::{Kind, Table};
 use super::{Cell, Failure, Left, PAGE, Row, Sink, Source};
 use crate::domain::{Error, ErrorCode, Result};
 use futures_util::future::BoxFuture;
@@ -61,8 +61,23 @@ impl Described {
         }
     }
 
-    fn is(&self, table: &Table) -> bool {
-        *self == Self::of(table, self.rows)
+    /// What is here and not in that table, or the other way round.
+    fn differs(&self, table: &Table) -> Option<String> {
+        let there = Self::of(table, self.rows);
+        let without = |here: &Self, there: &Self| {
+            let strange = here.columns.iter().find(|own| !there.columns.contains(own));
+            strange.cloned()
+        };
+        let name = &self.name;
+        if let Some((column, kind)) = without(self, &there) {
+            Some(format!("its table {name} has a column {column} ({kind})"))
+        } else if let Some((column, _)) = without(&there, self) {
+            Some(format!("its table {name} has no column {column}"))
+        } else if *self == there {
+            None
+        } else {
+            Some(format!("its table {name} has another order or key"))
+        }
     }
 }
 
@@ -181,18 +196,19 @@ impl ArchiveSource {
         &self.manifest
     }
 
-    /// Refuses an archive that has other tables than this program's schema.
-    pub fn check(&self) -> Result<()> {
-        let strange = self
-            .manifest
-            .tables
-            .iter()
-            .find(|described| !named(&described.name).is_some_and(|table| described.is(table)));
-        match strange {
+    /// Refuses an archive in which there is anything but these tables, as they are here; says what.
+    pub fn check(&self, tables: &[&'static Table]) -> Result<()> {
+        let strange = |described: &Described| {
+            let table = tables.iter().find(|table| table.name == described.name);
+            match table {
+                None => Some(format!("there is a table {} in it", described.name)),
+                Some(table) => described.differs(table),
+            }
+        };
+        match self.manifest.tables.iter().find_map(strange) {
             None => Ok(()),
-            Some(described) => Err(damaged(format!(
-                "its table {} is not the one of this program",
-                described.name
+            Some(what) => Err(damaged(format!(
+                "{what}; no backup of its schema version is like that"
             ))),
         }
     }

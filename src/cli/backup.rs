@@ -62,7 +62,7 @@ enum Action {
         json: bool,
     },
     /// Put a backup into the configured database, which must be empty. Everybody has to log in again; who was erased
-    /// since stays erased.
+    /// since stays erased. One of an earlier version is brought up to date.
     Restore {
         #[command(flatten)]
         from: From,

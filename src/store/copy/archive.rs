@@ -337,3 +337,55 @@ async fn off_the_runtime<T: Send + 'static>(
         .await
         .map_err(Error::internal)?
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::earlier::at;
+    use super::*;
+
+    /// What is said of an archive of schema 6 whose list of tables was changed.
+    fn said_of(change: impl FnOnce(&mut Vec<Described>)) -> String {
+        let mut tables = at(6).iter().map(|table| Described::of(table, 0)).collect();
+        change(&mut tables);
+        let mut line = serde_json::to_vec(&Manifest { tables }).unwrap();
+        line.push(b'\n');
+        let source = ArchiveSource::begin(Box::new(io::Cursor::new(line))).unwrap();
+        let checked = source.check(&at(6));
+        checked.map_or_else(|e| e.message().to_owned(), |()| String::new())
+    }
+
+    #[test]
+    fn what_is_strange_in_an_archive_is_named() {
+        let column = |name: &str| (name.to_owned(), "text".to_owned());
+        assert_eq!(said_of(|_| ()), "");
+        assert_eq!(
+            said_of(|tables| drop(tables.pop())),
+            "",
+            "as if it were empty"
+        );
+        let said = said_of(|tables| tables[1].columns.push(column("mood")));
+        assert_eq!(
+            said,
+            "the backup is damaged: its table users has a column mood (text); no backup of its schema version is like \
+             that"
+        );
+        let said = said_of(|tables| drop(tables[1].columns.remove(2)));
+        assert!(
+            said.contains("its table users has no column email;"),
+            "{said}"
+        );
+        let said = said_of(|tables| tables[1].columns.swap(1, 2));
+        assert!(said.contains("users has another order or key"), "{said}");
+        let said = said_of(|tables| tables[1].name = "moods".to_owned());
+        assert!(said.contains("there is a table moods in it;"), "{said}");
+        // What came later has no business in it either.
+        let said = said_of(|tables| {
+            let steps = at(7).into_iter().find(|table| table.name == "steps");
+            tables[9] = Described::of(steps.unwrap(), 0);
+        });
+        assert!(
+            said.contains("its table steps has a column emotion (text)"),
+            "{said}"
+        );
+    }
+}

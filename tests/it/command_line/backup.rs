@@ -272,13 +272,11 @@ async fn an_older_backup_is_verified_put_back_and_brought_up() {
         assert_eq!(state.ok().json()["current"], SCHEMA_VERSION);
     }
     // There is no copy of the older schema beside it: that would be one more with everybody in it.
-    let beside: Vec<_> = std::fs::read_dir(machine.path("data")).unwrap().collect();
-    let copies = beside
-        .iter()
-        .filter(|entry| {
-            let name = entry.as_ref().unwrap().file_name();
-            name.to_str().unwrap().ends_with(".bak")
-        })
-        .count();
+    let beside: Vec<PathBuf> = std::fs::read_dir(machine.path("data"))
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .collect();
+    let copy = |path: &&PathBuf| path.extension().is_some_and(|end| end == "bak");
+    let copies = beside.iter().filter(copy).count();
     assert_eq!(copies, 0, "{beside:?}");
 }

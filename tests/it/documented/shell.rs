@@ -41,8 +41,7 @@ fn tokens(line: &str) -> Vec<Token> {
             '\\' => word.get_or_insert_default().extend(rest.next()),
             '$' if rest.peek() == Some(&'(') => {
                 let inside: String = rest.by_ref().take_while(|c| *c != ')').collect();
-                word.get_or_insert_default()
-                    .push_str(&format!("${inside})"));
+                word.get_or_insert_default().extend(["$(", &inside, ")"]);
             }
             '#' if word.is_none() => break,
             '>' | '<' => {
@@ -91,8 +90,7 @@ pub fn read(line: &str, exported: &mut Vec<(String, String)>) -> Vec<Call> {
     for command in commands {
         let mut words = command.into_iter().peekable();
         let mut env = exported.clone();
-        loop {
-            let Some(word) = words.next() else { break };
+        while let Some(word) = words.next() {
             if let Some(variable) = assignment(&word) {
                 env.push(variable);
             } else if word == "export" {

@@ -215,10 +215,11 @@ impl Backend {
         }
     }
 
-    /// Opens the database to fill it. One without a schema gets it.
+    /// Opens the database to fill it with what is of this schema version. One without a schema gets that one.
     pub(super) async fn open_sink(
-        self,
+        &self,
         database: &config::Database,
+        schema: i64,
     ) -> Result<(Box<dyn Sink>, Option<File>)> {
         match self {
             Self::Sqlite(path) => {
@@ -226,19 +227,33 @@ impl Backend {
                 let lock = blocking(move || {
                     let lock = lock(&file)?;
                     if SqliteStore::state(&file)?.current == 0 {
-                        SqliteStore::open(&file, &SystemClock)?;
+                        SqliteStore::make_at(&file, schema)?;
                     }
                     Ok(lock)
                 })
                 .await?;
-                Ok((SqliteStore::sink(path).await?, Some(lock)))
+                Ok((SqliteStore::sink(path.clone(), schema).await?, Some(lock)))
             }
             Self::Postgres(connector) => {
-                let store = PostgresStore::connect(&connector, database).await?;
+                let store = PostgresStore::connect(connector, database).await?;
                 if store.state().await?.current == 0 {
-                    store.migrate(SystemClock.now()).await?;
+                    store.make_at(SystemClock.now(), schema).await?;
                 }
-                Ok((store.sink().await?, None))
+                Ok((store.sink(schema).await?, None))
+            }
+        }
+    }
+
+    /// Brings a database that was filled to the schema of this program. Whoever calls this still has its lock.
+    pub(super) async fn bring_up(&self, database: &config::Database) -> Result {
+        match self {
+            Self::Sqlite(path) => {
+                let path = path.clone();
+                blocking(move || Ok(SqliteStore::bring_up(&path)?)).await
+            }
+            Self::Postgres(connector) => {
+                let store = PostgresStore::connect(connector, database).await?;
+                Ok(store.migrate(SystemClock.now()).await?)
             }
         }
     }

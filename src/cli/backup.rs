@@ -4,6 +4,8 @@
 //! Invariants: a database in which something is is never overwritten; whatever happens, it is said what there is
 //! afterwards.
 
+mod filling;
+
 use super::backend::{Backend, Opened};
 use super::db::{self, Display};
 use super::{CliError, Global, Result, note, say, say_json, terminal, wiring};
@@ -15,9 +17,11 @@ use crate::domain::time::SystemClock;
 use crate::domain::{Clock as _, Error, ErrorCode};
 use crate::service::backup::{self, Examined, Place, Tools};
 use crate::service::restored;
-use crate::store::copy::{self, Copied, Failure, Left};
+use crate::store::SCHEMA_VERSION;
+use crate::store::copy::{Copied, Failure};
 use clap::{Args, Subcommand};
-use std::path::{Path, PathBuf};
+use filling::fill;
+use std::path::PathBuf;
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
@@ -58,7 +62,7 @@ enum Action {
         json: bool,
     },
     /// Put a backup into the configured database, which must be empty. Everybody has to log in again; who was erased
-    /// since stays erased.
+    /// since stays erased. One of an earlier version is brought up to date.
     Restore {
         #[command(flatten)]
         from: From,
@@ -248,14 +252,23 @@ async fn restore(config: &Config, from: &From, yes: bool, json: bool) -> Result 
         return say_json(&serde_json::json!({
             "file": from.file,
             "created_at": examined.created_at,
+            "schema": examined.schema,
             "people": examined.people() - again.len(),
             "erased_since": again.len(),
             "tables": tables(&copied),
         }));
     }
     show(&copied)?;
+    let brought_up = if examined.schema == SCHEMA_VERSION {
+        String::new()
+    } else {
+        format!(
+            ", then brought from schema {} to {SCHEMA_VERSION}",
+            examined.schema
+        )
+    };
     say(format_args!(
-        "{url} is as it was at {}, read back and compared; everybody has to log in again",
+        "{url} is as it was at {}, read back and compared{brought_up}; everybody has to log in again",
         examined.created_at
     ))
 }
@@ -303,42 +316,6 @@ async fn examine(
     Ok(Examined::read(&from.file, &keyring, masters, stop, &tell).await?)
 }
 
-/// Puts a backup into an empty database and compares.
-async fn fill(
-    examined: &Examined,
-    database: &config::Database,
-    stop: &CancellationToken,
-    display: &Display,
-) -> Result<Vec<Copied>> {
-    let mut source = examined.source().await?;
-    let backend = Backend::of(database)?;
-    let way_out = backend.way_out();
-    let opened = backend.open_sink(database).await;
-    let (sink, _lock) = opened.map_err(|error| match error {
-        CliError::Domain(error) if error.code() == ErrorCode::Config => {
-            let message = error.message().replace("copy into a new one", &way_out);
-            CliError::Usage(message.replace(" already", ": stop it first"))
-        }
-        other => other,
-    })?;
-    let tables = backup::put_back_tables();
-    let tell = |progress| display.show(progress);
-    let copied = copy::copy_of(&tables, &mut *source, sink, stop, &tell).await;
-    copied.map_err(|Failure { left, error }| {
-        let why = CliError::Domain(error);
-        let left = match left {
-            Left::Nothing => "nothing was put back, the database is as empty as before".to_owned(),
-            Left::Unknown => format!(
-                "the answer to the commit did not come, so the database has everything or nothing: {way_out}, and begin again"
-            ),
-            Left::Unverified => format!(
-                "what was put back was not read back as it was: do not use it; {way_out}, and begin again"
-            ),
-        };
-        CliError::Failed(format!("{why}; {left}"))
-    })
-}
-
 fn summary(examined: &Examined) -> String {
     let erased = match examined.erased().len() {
         0 => String::new(),
@@ -379,32 +356,6 @@ impl Backend {
                 Err(Error::new(ErrorCode::Config, message).into())
             }
             _ => Ok(()),
-        }
-    }
-
-    /// What to do about a database that is not empty.
-    fn way_out(&self) -> String {
-        match self {
-            Self::Sqlite(path) => {
-                let away = |end: &str| {
-                    let name = format!("{}{end}", path.display());
-                    format!("mv {name} {}.before{end}", path.display())
-                };
-                let files = ["", "-wal", "-shm"].map(|end| {
-                    (
-                        Path::new(&format!("{}{end}", path.display())).exists(),
-                        away(end),
-                    )
-                });
-                let moves: Vec<String> = files
-                    .into_iter()
-                    .filter_map(|(there, away)| there.then_some(away))
-                    .collect();
-                format!("stop the server and move it away ({})", moves.join(" && "))
-            }
-            Self::Postgres(_) => {
-                "make an empty database (createdb) and name it in database.url".to_owned()
-            }
         }
     }
 }

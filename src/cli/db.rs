@@ -7,6 +7,7 @@ use super::backend::Backend;
 use super::{CliError, Global, Result, note, owner, say, say_json, wiring};
 use crate::config::{self, DatabaseUrl};
 use crate::domain::ErrorCode;
+use crate::store::SCHEMA_VERSION;
 use crate::store::copy::{self, Copied, Failure, Left, Phase, Progress};
 use clap::{Args, Subcommand};
 use indicatif::ProgressBar;
@@ -112,7 +113,10 @@ async fn transfer(from: &config::Database, to: &config::Database) -> Result<Vec<
             .open_source(from)
             .await
             .map_err(|e| about("--from", e))?;
-        let (sink, target_lock) = target.open_sink(to).await.map_err(|e| about("--to", e))?;
+        let (sink, target_lock) = target
+            .open_sink(to, SCHEMA_VERSION)
+            .await
+            .map_err(|e| about("--to", e))?;
         Result::Ok((source, sink, (source_lock, target_lock)))
     };
     // It may wait long, for others that migrate or write.

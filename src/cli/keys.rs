@@ -14,10 +14,10 @@ use clap::{Args, Subcommand};
 use std::path::Path;
 
 pub(super) const HELP: &str = "Examples:
-  deepme keys init            on the first machine of a PostgreSQL database; copy the file to the others
-  deepme keys show --json     compare the fingerprint of two machines
-  deepme keys rotate          sign tokens with a fresh key; those of the key before stay good
-  deepme keys rotate --master wrap everybody's data key with a fresh master key";
+  deepme keys init             on the first machine of a PostgreSQL database; copy the file to the others
+  deepme keys show --json      compare the fingerprint of two machines
+  deepme keys rotate           sign tokens with a fresh key; those of the key before stay good
+  deepme keys rotate --master  wrap everybody's data key with a fresh master key";
 
 /// Options of `keys`.
 #[derive(Debug, Args)]

@@ -110,7 +110,7 @@ enum Command {
 }
 
 /// Every command with its help. A subcommand shows those examples of its command that are about it.
-fn command() -> clap::Command {
+pub fn command() -> clap::Command {
     let mut command = Cli::command();
     for name in names(&command) {
         command = command.mut_subcommand(&name, |sub| with_examples(sub, &name));

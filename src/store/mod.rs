@@ -99,6 +99,23 @@ impl SchemaState {
         )
     }
 
+    /// Refuses a schema into which nothing of the version `schema` can be put; that of this program is one.
+    pub fn takes(self, schema: i64) -> Result<()> {
+        if schema == self.wanted {
+            return self.check();
+        }
+        if self.current == schema {
+            return Ok(());
+        }
+        Err(Error::new(
+            ErrorCode::Config,
+            format!(
+                "the database has schema version {}, what is to be put into it has {schema}: copy into a new one",
+                self.current
+            ),
+        ))
+    }
+
     /// Refuses a schema that this program does not work with, and names the way out.
     pub fn check(self) -> Result<()> {
         let Self {

@@ -1,5 +1,6 @@
 //! Backups: what was said comes back whole, on either database, and who was erased does not.
 
+mod older;
 mod refused;
 
 use crate::cluster::cluster;
@@ -11,16 +12,16 @@ use deepme::auth::witness::Witness;
 use deepme::domain::time::ManualClock;
 use deepme::domain::{Result, UserId};
 use deepme::llm::scripted::answer;
-use deepme::service::backup::{Examined, Made, Place, Tools, create, put_back_tables};
+use deepme::service::backup::{Examined, Made, Place, Tools, create_as_of};
 use deepme::service::restored::settle;
-use deepme::store::Store;
 use deepme::store::copy::{Sink, Snapshots, copy_of};
 use deepme::store::postgres::PostgresStore;
 use deepme::store::sqlite::SqliteStore;
+use deepme::store::{SCHEMA_VERSION, Store};
 use deepme::wire::rest::GenerateRequest;
 use sha2::{Digest as _, Sha256};
 use std::fmt::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
@@ -38,10 +39,9 @@ const KINDS: [Kind; 2] = [Kind::File, Kind::Server];
 async fn database(kind: Kind, dir: &TempDir) -> Arc<SqliteOrPostgres> {
     let path = dir.path().join("data/t.db");
     Arc::new(match kind {
-        Kind::File => SqliteOrPostgres::File(
-            SqliteStore::open(&path, &ManualClock::new(at(0))).unwrap(),
-            path,
-        ),
+        Kind::File => {
+            SqliteOrPostgres::File(SqliteStore::open(&path, &ManualClock::new(at(0))).unwrap())
+        }
         Kind::Server => {
             deepme::store::sqlite::prepare(&path).unwrap();
             let mut url = std::fs::read_to_string(&path).unwrap();
@@ -55,31 +55,43 @@ async fn database(kind: Kind, dir: &TempDir) -> Arc<SqliteOrPostgres> {
 }
 
 enum SqliteOrPostgres {
-    File(SqliteStore, PathBuf),
+    File(SqliteStore),
     Server(Box<PostgresStore>),
 }
 
 impl SqliteOrPostgres {
     fn snapshots(&self) -> &dyn Snapshots {
         match self {
-            Self::File(store, _) => store,
+            Self::File(store) => store,
             Self::Server(store) => &**store,
         }
     }
 
     fn store(&self) -> &dyn Store {
         match self {
-            Self::File(store, _) => store,
+            Self::File(store) => store,
             Self::Server(store) => &**store,
         }
     }
+}
 
-    async fn sink(&self) -> Result<Box<dyn Sink>> {
-        match self {
-            Self::File(_, path) => SqliteStore::sink(path.clone()).await,
-            Self::Server(store) => store.sink().await,
+/// An empty database at a schema version, to be filled.
+async fn empty(kind: Kind, dir: &TempDir, schema: i64) -> Box<dyn Sink> {
+    let path = dir.path().join("data/t.db");
+    let sink = match kind {
+        Kind::File => {
+            SqliteStore::make_at(&path, schema).unwrap();
+            SqliteStore::sink(path, schema).await
         }
-    }
+        Kind::Server => {
+            let url = cluster().database().await;
+            std::fs::write(&path, &url).unwrap();
+            let store = crate::postgres::store(&url).await;
+            store.make_at(at(0), schema).await.unwrap();
+            store.sink(schema).await
+        }
+    };
+    sink.unwrap()
 }
 
 /// A server on such a directory.
@@ -105,6 +117,11 @@ fn place(dir: &TempDir) -> Place {
 
 /// As `deepme backup create` beside the server.
 async fn back_up(kind: Kind, server: &Server) -> Made {
+    back_up_as_of(SCHEMA_VERSION, kind, server).await
+}
+
+/// As the program of that schema version did it.
+async fn back_up_as_of(schema: i64, kind: Kind, server: &Server) -> Made {
     let database = database(kind, &server.dir).await;
     let tools = Tools {
         snapshots: database.snapshots(),
@@ -114,7 +131,7 @@ async fn back_up(kind: Kind, server: &Server) -> Made {
         random: Arc::new(SystemRandom),
     };
     let stop = CancellationToken::new();
-    create(&place(&server.dir), 3, &tools, &stop, &|_| ())
+    create_as_of(schema, &place(&server.dir), 3, &tools, &stop, &|_| ())
         .await
         .unwrap()
 }
@@ -140,18 +157,14 @@ async fn put_back(kind: Kind, from: &TempDir, backup: &Path) -> Arc<TempDir> {
     for user_id in examined.erased() {
         witness.add_erased(user_id, examined.keyring_at).unwrap();
     }
-    let database = database(kind, &dir).await;
     let mut source = examined.source().await.unwrap();
-    let sink = database.sink().await.unwrap();
-    copy_of(
-        &put_back_tables(),
-        &mut *source,
-        sink,
-        &CancellationToken::new(),
-        &|_| (),
-    )
-    .await
-    .unwrap();
+    let sink = empty(kind, &dir, examined.schema).await;
+    let (tables, stop) = (examined.tables(), CancellationToken::new());
+    copy_of(&tables, &mut *source, sink, &stop, &|_| ())
+        .await
+        .unwrap();
+    // Which brings it up to date.
+    let database = database(kind, &dir).await;
     settle(database.store(), &witness.erased().unwrap(), at(0))
         .await
         .unwrap();

@@ -15,6 +15,7 @@ use deepme::domain::transcript::Summary;
 use deepme::domain::usage::{Day, Tokens};
 use deepme::domain::user::Email;
 use deepme::domain::{Result, UserId};
+use deepme::store::SCHEMA_VERSION;
 use deepme::store::copy::tables::TABLES;
 use deepme::store::copy::{Copied, PAGE, Phase, Progress, Sink, Source, copy};
 use deepme::store::postgres::{Connector, PostgresStore};
@@ -79,8 +80,8 @@ impl Place {
 
     async fn sink(&self) -> Result<Box<dyn Sink>> {
         match self {
-            Self::File(_) => SqliteStore::sink(self.path()).await,
-            Self::Server(store, _) => store.sink().await,
+            Self::File(_) => SqliteStore::sink(self.path(), SCHEMA_VERSION).await,
+            Self::Server(store, _) => store.sink(SCHEMA_VERSION).await,
         }
     }
 

@@ -31,6 +31,7 @@ mod contract;
 mod conversation;
 mod copy;
 mod cuts;
+mod documented;
 mod doors;
 mod elsewhere;
 mod faults;

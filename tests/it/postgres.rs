@@ -17,7 +17,7 @@ use tokio::time::Instant;
 use tokio_postgres::Client;
 
 /// A store on the database at `url`, whatever its schema is.
-async fn store(url: &str) -> PostgresStore {
+pub async fn store(url: &str) -> PostgresStore {
     let settings = settings(url);
     let connector = Connector::parse(&settings).unwrap();
     PostgresStore::connect(&connector, &settings).await.unwrap()

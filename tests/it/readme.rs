@@ -98,19 +98,26 @@ fn links_between_the_documents_lead_somewhere() {
     }
 }
 
-/// What a server says at its start is shown as it is now.
+/// What the program says of its schema is shown as it is now.
 #[test]
 fn the_schema_in_the_examples_is_the_one_of_the_program() {
-    let newest = format!("(schema {})", deepme::store::SCHEMA_VERSION);
-    for name in ["README.md", "README.ko.md"] {
-        let text = text(name);
-        let shown: Vec<&str> = text
-            .lines()
-            .filter(|line| line.contains("(schema "))
-            .collect();
-        assert!(shown.len() > 2, "{name}");
-        for line in shown {
-            assert!(line.contains(&newest), "{name}: {line}");
+    let newest = deepme::store::SCHEMA_VERSION;
+    let says = [
+        ("(schema ", format!("(schema {newest})")),
+        ("\"schema\":", format!("\"schema\":{newest}}}")),
+        ("schema 0 -> ", format!("schema 0 -> {newest}")),
+        (" is up to date", format!("schema {newest} is up to date")),
+    ];
+    let mut shown = [0; 4];
+    for name in ["README.md", "README.ko.md", "docs/operations.md"] {
+        for line in text(name).lines() {
+            for (count, (begins, whole)) in shown.iter_mut().zip(&says) {
+                if line.contains(begins) {
+                    assert!(line.contains(whole), "{name}: {line}");
+                    *count += 1;
+                }
+            }
         }
     }
+    assert!(shown.iter().all(|count| *count > 0), "{shown:?}");
 }

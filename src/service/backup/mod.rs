@@ -15,8 +15,10 @@ pub use restoring::{Examined, Unread};
 use crate::auth::seal::MasterKeys;
 use crate::auth::witness::Witness;
 use crate::domain::{Clock, Error, ErrorCode, Random, Result, Timestamp};
+use crate::store::SCHEMA_VERSION;
 use crate::store::copy::archive::{ArchiveSink, Described, Manifest};
-use crate::store::copy::tables::{TABLES, Table};
+use crate::store::copy::earlier;
+use crate::store::copy::tables::Table;
 use crate::store::copy::{Copied, Failure, Left, Progress, Snapshots, Source, copy_of};
 use file::{Content, Header, Unfinished};
 use std::path::{Path, PathBuf};
@@ -154,21 +156,33 @@ fn time_of(path: &Path) -> Option<Timestamp> {
     (name_at(at) == name).then_some(at)
 }
 
-/// The tables that a backup has.
-fn backed_up() -> Vec<&'static Table> {
-    let kept = |table: &&Table| !LEFT_OUT.contains(&table.name);
-    TABLES.iter().filter(kept).collect()
+/// The tables that a backup of this schema version has.
+fn backed_up(schema: i64) -> Vec<&'static Table> {
+    let kept = |table: &&'static Table| !LEFT_OUT.contains(&table.name);
+    earlier::at(schema).into_iter().filter(kept).collect()
 }
 
 /// What [`Examined::source`] has: the tables of a backup, and the data keys in their place.
-pub fn put_back_tables() -> Vec<&'static Table> {
-    let there = |table: &&Table| table.name == "keyring" || !LEFT_OUT.contains(&table.name);
-    TABLES.iter().filter(there).collect()
+fn put_back(schema: i64) -> Vec<&'static Table> {
+    let there = |table: &&'static Table| table.name == "keyring" || !LEFT_OUT.contains(&table.name);
+    earlier::at(schema).into_iter().filter(there).collect()
 }
 
 /// Makes a backup and reads it back, writes the keyring anew, and removes all older backups but `keep`, the new one
 /// among them. Others may write to the database meanwhile. Broken off, or failed, it leaves no file.
 pub async fn create(
+    place: &Place,
+    keep: usize,
+    tools: &Tools<'_>,
+    stop: &CancellationToken,
+    tell: &(dyn Fn(Progress) + Sync),
+) -> Result<Made, Failure> {
+    create_as_of(SCHEMA_VERSION, place, keep, tools, stop, tell).await
+}
+
+/// The same as the program of an earlier schema version made it; for tests of what of that time can be put back.
+pub async fn create_as_of(
+    schema: i64,
     place: &Place,
     keep: usize,
     tools: &Tools<'_>,
@@ -184,10 +198,11 @@ pub async fn create(
     let lock = lock.await.map_err(nothing)?;
     let created_at = tools.clock.now();
     let mut source = tools.snapshots.snapshot().await.map_err(nothing)?;
-    let (unfinished, sink) = begin(place, created_at, &mut *source, tools)
+    let (unfinished, sink) = begin(schema, place, created_at, &mut *source, tools)
         .await
         .map_err(nothing)?;
-    let tables = copy_of(&backed_up(), &mut *source, Box::new(sink), stop, tell).await?;
+    let tables = backed_up(schema);
+    let tables = copy_of(&tables, &mut *source, Box::new(sink), stop, tell).await?;
     drop(source);
     let accounts = keyring::rewrite(place, tools, created_at, &[])
         .await
@@ -227,18 +242,20 @@ fn prepare(directory: &Path) -> Result<std::fs::File> {
 }
 
 async fn begin(
+    schema: i64,
     place: &Place,
     created_at: Timestamp,
     source: &mut dyn Source,
     tools: &Tools<'_>,
 ) -> Result<(Unfinished, ArchiveSink)> {
     let mut manifest = Manifest { tables: Vec::new() };
-    for table in backed_up() {
+    for table in backed_up(schema) {
         let rows = source.count(table).await?;
         manifest.tables.push(Described::of(table, rows));
     }
     let masters = Arc::clone(&tools.masters);
-    let header = Header::of(Content::Backup, created_at, &masters, &*tools.random)?;
+    let mut header = Header::of(Content::Backup, created_at, &masters, &*tools.random)?;
+    header.schema = schema;
     let directory = place.directory.clone();
     blocking(move || {
         let (unfinished, layers) = Unfinished::begin(&directory, UNFINISHED, &header, &masters)?;
@@ -282,9 +299,13 @@ mod tests {
     /// A table of a later version is in the backups unless somebody says that it is not.
     #[test]
     fn what_is_left_out_are_tables_that_there_are() {
+        use crate::store::copy::tables::TABLES;
         let known = |name: &str| TABLES.iter().any(|table| table.name == name);
         assert!(LEFT_OUT.iter().all(|name| known(name)));
-        let kept: Vec<&str> = backed_up().iter().map(|table| table.name).collect();
+        let kept: Vec<&str> = backed_up(SCHEMA_VERSION)
+            .iter()
+            .map(|table| table.name)
+            .collect();
         assert_eq!(
             kept,
             [

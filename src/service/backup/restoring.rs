@@ -4,14 +4,15 @@
 //! whole file was read and is as it was written; who is not in the keyring was erased since and is not put back;
 //! nobody is put back without the key to their words that the keyring has.
 
-use super::blocking;
 use super::file::{self, Content};
 use super::keyring::Keyring;
+use super::{backed_up, blocking, put_back};
 use crate::auth::seal::MasterKeys;
 use crate::domain::{Error, ErrorCode, Result, Timestamp, UserId};
 use crate::store::SCHEMA_VERSION;
 use crate::store::copy::archive::ArchiveSource;
-use crate::store::copy::tables::{Table, named};
+use crate::store::copy::earlier::OLDEST;
+use crate::store::copy::tables::Table;
 use crate::store::copy::{Cell, PAGE, Phase, Progress, Row, Source};
 use futures_util::future::BoxFuture;
 use std::collections::{BTreeMap, BTreeSet};
@@ -27,7 +28,7 @@ pub struct Examined {
     keyring: Keyring,
     /// The moment that it is of.
     pub created_at: Timestamp,
-    /// The schema version that it is of.
+    /// The schema version that it is of, this program's or an earlier one.
     pub schema: i64,
     /// The master key that it is sealed with.
     pub master: String,
@@ -80,7 +81,7 @@ impl Examined {
                 ),
             ));
         }
-        let read = people(&mut archive.source, tell);
+        let read = people(archive.schema, &mut archive.source, tell);
         let people = tokio::select! {
             biased;
             () = stop.cancelled() => return Err(Error::new(ErrorCode::Interrupted, "interrupted")),
@@ -104,6 +105,11 @@ impl Examined {
             keyring_at,
             people,
         })
+    }
+
+    /// What can be put back, as it was at its schema version: the tables of [`source`](Self::source).
+    pub fn tables(&self) -> Vec<&'static Table> {
+        put_back(self.schema)
     }
 
     /// How many people there are in it.
@@ -165,23 +171,23 @@ async fn open(file: &Path, masters: &Arc<MasterKeys>) -> Result<Opened> {
     let (path, masters) = (file.to_owned(), Arc::clone(masters));
     blocking(move || {
         let (header, content) = file::open(&path, Content::Backup, &masters)?;
-        if header.schema != SCHEMA_VERSION {
+        if header.schema > SCHEMA_VERSION || header.schema < OLDEST {
             let way_out = if header.schema > SCHEMA_VERSION {
                 "install the newer deepme that made it, or put an older backup back"
             } else {
-                "put it back with the deepme that made it, then start this one, which brings it up to date"
+                "no deepme made such a backup"
             };
             return Err(Error::new(
                 ErrorCode::Config,
                 format!(
-                    "{} has schema version {}, this program works with {SCHEMA_VERSION}: {way_out}",
+                    "{} has schema version {}, this program puts those from {OLDEST} to {SCHEMA_VERSION} back: {way_out}",
                     path.display(),
                     header.schema
                 ),
             ));
         }
         let source = ArchiveSource::begin(content).and_then(|source| {
-            source.check()?;
+            source.check(&backed_up(header.schema))?;
             Ok(source)
         });
         Ok(Opened {
@@ -206,17 +212,12 @@ fn about(file: &Path, error: Error) -> Error {
 
 /// Reads everything; who is in it.
 async fn people(
+    schema: i64,
     archive: &mut ArchiveSource,
     tell: &(dyn Fn(Progress) + Sync),
 ) -> Result<BTreeSet<Uuid>> {
     let mut people = BTreeSet::new();
-    let names: Vec<String> = archive
-        .manifest()
-        .tables
-        .iter()
-        .map(|table| table.name.clone())
-        .collect();
-    for table in names.iter().filter_map(|name| named(name)) {
+    for table in backed_up(schema) {
         let rows = archive.count(table).await?;
         let mut done = 0;
         loop {

@@ -8,7 +8,7 @@
 //! bytes, 2 for a number and its 8, 3 for a text, the number of its bytes in 4 bytes, and those. Numbers are
 //! big-endian.
 
-use super::tables::{Kind, Table, named};
+use super::tables::{Kind, Table};
 use super::{Cell, Failure, Left, PAGE, Row, Sink, Source};
 use crate::domain::{Error, ErrorCode, Result};
 use futures_util::future::BoxFuture;
@@ -61,8 +61,23 @@ impl Described {
         }
     }
 
-    fn is(&self, table: &Table) -> bool {
-        *self == Self::of(table, self.rows)
+    /// What is here and not in that table, or the other way round.
+    fn differs(&self, table: &Table) -> Option<String> {
+        let there = Self::of(table, self.rows);
+        let without = |here: &Self, there: &Self| {
+            let strange = here.columns.iter().find(|own| !there.columns.contains(own));
+            strange.cloned()
+        };
+        let name = &self.name;
+        if let Some((column, kind)) = without(self, &there) {
+            Some(format!("its table {name} has a column {column} ({kind})"))
+        } else if let Some((column, _)) = without(&there, self) {
+            Some(format!("its table {name} has no column {column}"))
+        } else if *self == there {
+            None
+        } else {
+            Some(format!("its table {name} has another order or key"))
+        }
     }
 }
 
@@ -181,18 +196,19 @@ impl ArchiveSource {
         &self.manifest
     }
 
-    /// Refuses an archive that has other tables than this program's schema.
-    pub fn check(&self) -> Result<()> {
-        let strange = self
-            .manifest
-            .tables
-            .iter()
-            .find(|described| !named(&described.name).is_some_and(|table| described.is(table)));
-        match strange {
+    /// Refuses an archive in which there is anything but these tables, as they are here; says what.
+    pub fn check(&self, tables: &[&'static Table]) -> Result<()> {
+        let strange = |described: &Described| {
+            let table = tables.iter().find(|table| table.name == described.name);
+            match table {
+                None => Some(format!("there is a table {} in it", described.name)),
+                Some(table) => described.differs(table),
+            }
+        };
+        match self.manifest.tables.iter().find_map(strange) {
             None => Ok(()),
-            Some(described) => Err(damaged(format!(
-                "its table {} is not the one of this program",
-                described.name
+            Some(what) => Err(damaged(format!(
+                "{what}; no backup of its schema version is like that"
             ))),
         }
     }
@@ -320,4 +336,56 @@ async fn off_the_runtime<T: Send + 'static>(
     tokio::task::spawn_blocking(work)
         .await
         .map_err(Error::internal)?
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::earlier::at;
+    use super::*;
+
+    /// What is said of an archive of schema 6 whose list of tables was changed.
+    fn said_of(change: impl FnOnce(&mut Vec<Described>)) -> String {
+        let mut tables = at(6).iter().map(|table| Described::of(table, 0)).collect();
+        change(&mut tables);
+        let mut line = serde_json::to_vec(&Manifest { tables }).unwrap();
+        line.push(b'\n');
+        let source = ArchiveSource::begin(Box::new(io::Cursor::new(line))).unwrap();
+        let checked = source.check(&at(6));
+        checked.map_or_else(|e| e.message().to_owned(), |()| String::new())
+    }
+
+    #[test]
+    fn what_is_strange_in_an_archive_is_named() {
+        let column = |name: &str| (name.to_owned(), "text".to_owned());
+        assert_eq!(said_of(|_| ()), "");
+        assert_eq!(
+            said_of(|tables| drop(tables.pop())),
+            "",
+            "as if it were empty"
+        );
+        let said = said_of(|tables| tables[1].columns.push(column("mood")));
+        assert_eq!(
+            said,
+            "the backup is damaged: its table users has a column mood (text); no backup of its schema version is like \
+             that"
+        );
+        let said = said_of(|tables| drop(tables[1].columns.remove(2)));
+        assert!(
+            said.contains("its table users has no column email;"),
+            "{said}"
+        );
+        let said = said_of(|tables| tables[1].columns.swap(1, 2));
+        assert!(said.contains("users has another order or key"), "{said}");
+        let said = said_of(|tables| tables[1].name = "moods".to_owned());
+        assert!(said.contains("there is a table moods in it;"), "{said}");
+        // What came later has no business in it either.
+        let said = said_of(|tables| {
+            let steps = at(7).into_iter().find(|table| table.name == "steps");
+            tables[9] = Described::of(steps.unwrap(), 0);
+        });
+        assert!(
+            said.contains("its table steps has a column emotion (text)"),
+            "{said}"
+        );
+    }
 }

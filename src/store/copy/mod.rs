@@ -7,6 +7,7 @@
 
 pub mod archive;
 mod digest;
+pub mod earlier;
 pub mod tables;
 
 use crate::domain::{Error, ErrorCode, Result};
@@ -136,7 +137,7 @@ pub async fn copy(
     copy_of(&all, source, sink, stop, tell).await
 }
 
-/// The same with some tables only, which must be in the order of [`TABLES`].
+/// The same with these tables only, of whatever schema version, which must be in the order of [`TABLES`].
 pub async fn copy_of(
     tables: &[&'static Table],
     source: &mut dyn Source,

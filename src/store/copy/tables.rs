@@ -62,6 +62,29 @@ pub fn named(name: &str) -> Option<&'static Table> {
     TABLES.iter().find(|table| table.name == name)
 }
 
+/// The columns of `steps`; later versions have added theirs at the end.
+pub(super) const STEPS: &[Column] = &[
+    id("step_id"),
+    id("session_id"),
+    integer("step_order"),
+    text("step_type"),
+    text("user_input"),
+    text("gpt_response"),
+    text("status"),
+    text("finish_reason"),
+    text("message_id"),
+    text("model"),
+    text("prompt_version"),
+    integer("output_tokens"),
+    integer("lease_until"),
+    integer("created_at"),
+    integer("finished_at"),
+    integer("input_tokens"),
+    text("emotion"),
+    text("correction"),
+    text("safety_tier"),
+];
+
 /// All tables, in an order in which they can be filled.
 pub const TABLES: &[Table] = &[
     Table {
@@ -156,27 +179,7 @@ pub const TABLES: &[Table] = &[
     Table {
         name: "steps",
         key: 1,
-        columns: &[
-            id("step_id"),
-            id("session_id"),
-            integer("step_order"),
-            text("step_type"),
-            text("user_input"),
-            text("gpt_response"),
-            text("status"),
-            text("finish_reason"),
-            text("message_id"),
-            text("model"),
-            text("prompt_version"),
-            integer("output_tokens"),
-            integer("lease_until"),
-            integer("created_at"),
-            integer("finished_at"),
-            integer("input_tokens"),
-            text("emotion"),
-            text("correction"),
-            text("safety_tier"),
-        ],
+        columns: STEPS,
     },
     Table {
         name: "cards",
@@ -236,7 +239,7 @@ impl Table {
     }
 
     /// The names of all columns, with commas between them.
-    pub(in crate::store) fn names(&self) -> String {
+    pub fn names(&self) -> String {
         names(self.columns)
     }
 

@@ -7,6 +7,8 @@
 use super::pool::Told;
 use super::{PostgresStore, migrate};
 use crate::domain::{Error, ErrorCode, Result};
+use crate::store::SCHEMA_VERSION;
+use crate::store::copy::earlier::at;
 use crate::store::copy::tables::{Column, Kind, TABLES, Table};
 use crate::store::copy::{Cell, Failure, Left, PAGE, Row, Sink, Snapshots, Source, not_empty};
 use crate::store::sealing::{NO_TRACES, ONLY_TRACES, Sealing};
@@ -25,16 +27,17 @@ impl PostgresStore {
     /// The database as a source: as it is now, whatever is written to it meanwhile. Fails with `config`
     /// when its schema is not the one that this program works with.
     pub async fn source(&self) -> Result<Box<dyn Source>> {
-        let dump = Dump::open(self).await?;
+        let dump = Dump::open(self, SCHEMA_VERSION).await?;
         dump.client.batch_execute(SNAPSHOT).await.map_err(failed)?;
         Ok(Box::new(dump))
     }
 
-    /// The database as a target. Fails with `config` when its schema is not the one that this program
-    /// works with, or when there is something in it; with `unavailable` when others write to it.
-    pub async fn sink(&self) -> Result<Box<dyn Sink>> {
-        let dump = Dump::open(self).await?;
-        let tables: Vec<&str> = TABLES.iter().map(|table| table.name).collect();
+    /// The database as a target for what is of this schema version. Fails with `config` when its own is another one,
+    /// or when there is something in it; with `unavailable` when others write to it.
+    pub async fn sink(&self, schema: i64) -> Result<Box<dyn Sink>> {
+        let dump = Dump::open(self, schema).await?;
+        let there = at(schema);
+        let tables: Vec<&str> = there.iter().map(|table| table.name).collect();
         // Whoever writes now is waited for as long as for any statement.
         let locked = format!("BEGIN; LOCK TABLE {} IN EXCLUSIVE MODE", tables.join(", "));
         dump.client.batch_execute(&locked).await.map_err(|error| {
@@ -60,7 +63,7 @@ impl PostgresStore {
             )
             .await
             .map_err(failed)?;
-        for table in TABLES {
+        for table in there {
             let filled = dump.client.query_one(&table.filled(), &[]).await;
             if filled.and_then(|row| row.try_get(0)).map_err(failed)? {
                 return Err(not_empty(table));
@@ -120,10 +123,10 @@ struct Dump {
 }
 
 impl Dump {
-    async fn open(store: &PostgresStore) -> Result<Self> {
+    async fn open(store: &PostgresStore, schema: i64) -> Result<Self> {
         let opened = store.connector.open_driven().await;
         let (client, driving) = opened.map_err(|e| Error::unavailable(Told::of(&e)))?;
-        migrate::state(&client).await?.check()?;
+        migrate::state(&client).await?.takes(schema)?;
         Ok(Self {
             client,
             _driving: driving,

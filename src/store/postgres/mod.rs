@@ -105,6 +105,11 @@ impl PostgresStore {
         self.migrate_by(now, MIGRATIONS).await
     }
 
+    /// The same up to an earlier schema version, for a database that is to be filled with what is of that one.
+    pub async fn make_at(&self, now: Timestamp, schema: i64) -> Result<()> {
+        self.migrate_by(now, migrate::up_to(schema)).await
+    }
+
     /// The same by another list; for tests of what a list may do.
     pub async fn migrate_by(&self, now: Timestamp, migrations: &[Migration]) -> Result<()> {
         // Its own connection: its statements may take long, and other ones must not wait for them.

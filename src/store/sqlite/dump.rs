@@ -6,7 +6,8 @@
 
 use super::{SqliteStore, failed, migrate};
 use crate::domain::{Error, ErrorCode, Result};
-use crate::store::copy::tables::{Column, Kind, TABLES, Table};
+use crate::store::copy::earlier::at;
+use crate::store::copy::tables::{Column, Kind, Table};
 use crate::store::copy::{Cell, Failure, Left, PAGE, Row, Sink, Snapshots, Source, not_empty};
 use crate::store::sealing::{NO_TRACES, ONLY_TRACES, Sealing};
 use futures_util::future::BoxFuture;
@@ -38,16 +39,16 @@ impl SqliteStore {
         Ok(Box::new(dump.await?))
     }
 
-    /// The file at `path` as a target. Fails with `config` when its schema is not the one that this
-    /// program works with, or when there is something in it.
-    pub async fn sink(path: PathBuf) -> Result<Box<dyn Sink>> {
+    /// The file at `path` as a target for what is of this schema version. Fails with `config` when its own is another
+    /// one, or when there is something in it.
+    pub async fn sink(path: PathBuf, schema: i64) -> Result<Box<dyn Sink>> {
         let dump = Dump::open(move || {
             let connection = super::connect(&path)?;
-            migrate::state(&connection)?.check()?;
+            migrate::state(&connection)?.takes(schema)?;
             connection
                 .execute_batch("BEGIN IMMEDIATE")
                 .map_err(failed)?;
-            for table in TABLES {
+            for table in at(schema) {
                 let filled: bool = connection
                     .query_row(&table.filled(), [], |row| row.get(0))
                     .map_err(failed)?;

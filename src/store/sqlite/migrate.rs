@@ -48,6 +48,12 @@ pub(super) const MIGRATIONS: &[Migration] = &[
     },
 ];
 
+/// Those up to a version.
+pub(super) fn up_to(version: i64) -> &'static [Migration] {
+    let count = MIGRATIONS.partition_point(|migration| migration.version <= version);
+    MIGRATIONS.get(..count).unwrap_or(MIGRATIONS)
+}
+
 /// Backups of earlier versions that are kept beside the file.
 const KEEP: usize = 3;
 
@@ -88,6 +94,11 @@ pub(super) fn up(
     if current > 0 {
         back_up(connection, path, current, now)?;
     }
+    run(connection, migrations)
+}
+
+/// The same without a backup. Not before it is known that the file is not newer than the last of them.
+pub(super) fn run(connection: &mut Connection, migrations: &[Migration]) -> Result<()> {
     let transaction = connection
         .transaction_with_behavior(TransactionBehavior::Immediate)
         .map_err(failed)?;

@@ -70,6 +70,24 @@ impl SqliteStore {
         })
     }
 
+    /// Makes the file at `path` as [`open`](Self::open) does, at an earlier schema version, to be filled with what is
+    /// of that one. Blocks.
+    pub fn make_at(path: &Path, schema: i64) -> Result<()> {
+        prepare(path)?;
+        migrate::run(&mut connect(path)?, migrate::up_to(schema))
+    }
+
+    /// Brings the schema of a file that was just filled up to date, without the backup that [`open`](Self::open)
+    /// makes first: it would be one of what was put back. Blocks.
+    pub fn bring_up(path: &Path) -> Result<()> {
+        let mut connection = connect(path)?;
+        let state = migrate::state(&connection)?;
+        if state.current > state.wanted {
+            return Err(state.newer());
+        }
+        migrate::run(&mut connection, migrate::MIGRATIONS)
+    }
+
     /// Copies what the log has into the file at `path` and syncs both. Before anything is served: after a
     /// sync that failed, the kernel may hold pages of the log as clean that never reached the disk, and
     /// what is committed on top of them would be lost with them when the power fails. Blocks; fails with

@@ -2,8 +2,17 @@
 
 use super::{Machine, Outcome, PASSWORD};
 use crate::cluster::cluster;
+use deepme::auth::SystemRandom;
+use deepme::auth::seal::MasterKeys;
+use deepme::domain::time::SystemClock;
+use deepme::service::backup::{Place, Tools, create_as_of};
+use deepme::store::SCHEMA_VERSION;
+use deepme::store::copy::earlier::OLDEST;
+use deepme::store::sqlite::SqliteStore;
 use serde_json::Value;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use tokio_util::sync::CancellationToken;
 
 /// A machine on which two people have talked, and a backup of it.
 fn backed_up() -> (Machine, PathBuf) {
@@ -92,14 +101,17 @@ fn without_the_right_keys_it_says_what_is_missing() {
     let whole = std::fs::read(&path).unwrap();
     let end = whole.iter().position(|byte| *byte == b'\n').unwrap();
     let header = String::from_utf8(whole[..end].to_vec()).unwrap();
-    let schema = deepme::store::SCHEMA_VERSION;
+    let schema = SCHEMA_VERSION;
     for (to, says) in [
         (schema + 1, "install the newer deepme"),
-        (schema - 1, "put it back with the deepme"),
+        (schema - 1, "the backup is damaged"),
+        (OLDEST - 1, "no deepme made such a backup"),
     ] {
         let header = header.replace(&format!("\"schema\":{schema}"), &format!("\"schema\":{to}"));
         std::fs::write(&path, [header.as_bytes(), &whole[end..]].concat()).unwrap();
-        on(&machine, "verify", &file, &named).failed(2, says);
+        // A header that somebody changed yields another key.
+        let code = if says.contains("damaged") { 1 } else { 2 };
+        on(&machine, "verify", &file, &named).failed(code, says);
     }
     std::fs::write(&path, &whole[..whole.len() / 2]).unwrap();
     on(&machine, "verify", &file, &named)
@@ -195,4 +207,76 @@ async fn a_backup_of_a_file_goes_into_a_server_and_back() {
         export["data"]["sessions"].as_array().unwrap(),
         &words(&machine, HOME, "jiwoo@example.com")
     );
+}
+
+/// A backup of what the machine has, as the program of an earlier schema made it.
+async fn as_of(schema: i64, machine: &Machine) -> PathBuf {
+    let store = SqliteStore::open(&machine.path("data/deepme.db"), &SystemClock).unwrap();
+    let master = machine.path("data/master.key");
+    let tools = Tools {
+        snapshots: &store,
+        masters: Arc::new(MasterKeys::load_or_create(&master, &SystemRandom).unwrap()),
+        witness: None,
+        clock: &SystemClock,
+        random: Arc::new(SystemRandom),
+    };
+    let (place, stop) = (
+        Place::new(machine.path("backups")),
+        CancellationToken::new(),
+    );
+    let made = create_as_of(schema, &place, 9, &tools, &stop, &|_| ()).await;
+    made.unwrap().file
+}
+
+/// Words and answers alone: what a backup of before schema 7 has of a step.
+fn spoken(machine: &Machine, url: &str, who: &str) -> Vec<(Value, Value)> {
+    let sessions = words(machine, url, who);
+    let steps = sessions
+        .iter()
+        .flat_map(|one| one["steps"].as_array().unwrap());
+    steps
+        .map(|step| (step["user_input"].clone(), step["gpt_response"].clone()))
+        .collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_older_backup_is_verified_put_back_and_brought_up() {
+    let (machine, newer) = backed_up();
+    std::fs::remove_file(machine.path(newer.to_str().unwrap())).unwrap();
+    let who = "jiwoo@example.com";
+    let said = spoken(&machine, HOME, who);
+    assert_eq!(said.len(), 1);
+    let file = as_of(OLDEST, &machine).await;
+    let verified = on(&machine, "verify", &file, &[]).ok();
+    assert!(
+        verified.out.ends_with("everybody's key opens\n")
+            && verified.out.contains(&format!("schema {OLDEST}, ")),
+        "{verified:?}"
+    );
+    // One of this schema takes nothing of an earlier one, not even while it is empty.
+    let there = cluster().database().await;
+    let env = [("DEEPME_DATABASE__URL", &*there)];
+    machine.run_with(&["migrate", "up"], "", &env).ok();
+    let args = ["backup", "restore", file.to_str().unwrap(), "--yes"];
+    machine
+        .run_with(&args, "", &env)
+        .failed(2, "what is to be put into it has 6: make an empty database");
+    let there = cluster().database().await;
+    let brought = format!("compared, then brought from schema {OLDEST} to {SCHEMA_VERSION}");
+    for url in ["sqlite://data/new.db", &there] {
+        let env = [("DEEPME_DATABASE__URL", url)];
+        let restored = machine.run_with(&args, "", &env).ok();
+        assert!(restored.out.contains(&brought), "{restored:?}");
+        assert_eq!(spoken(&machine, url, who), said, "{url}");
+        let state = machine.run_with(&["migrate", "status", "--json"], "", &env);
+        assert_eq!(state.ok().json()["current"], SCHEMA_VERSION);
+    }
+    // There is no copy of the older schema beside it: that would be one more with everybody in it.
+    let beside: Vec<PathBuf> = std::fs::read_dir(machine.path("data"))
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .collect();
+    let copy = |path: &&PathBuf| path.extension().is_some_and(|end| end == "bak");
+    let copies = beside.iter().filter(copy).count();
+    assert_eq!(copies, 0, "{beside:?}");
 }

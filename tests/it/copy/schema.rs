@@ -1,8 +1,11 @@
 //! What is copied is what the schemas have.
 
-use super::Place;
-use crate::cluster::connect;
-use deepme::store::copy::tables::{Kind, TABLES};
+use crate::cluster::{cluster, connect};
+use crate::support::START;
+use deepme::store::SCHEMA_VERSION;
+use deepme::store::copy::earlier::{OLDEST, at};
+use deepme::store::copy::tables::Kind;
+use deepme::store::sqlite::SqliteStore;
 use std::collections::BTreeSet;
 
 /// Table, column, kind, place in the primary key (0: none).
@@ -17,11 +20,18 @@ fn kind(name: &str) -> Kind {
     }
 }
 
-/// A later migration cannot forget the copy.
+/// A later migration cannot forget the copy, nor what backups of before it have.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_list_of_columns_is_what_both_schemas_have() {
+async fn the_list_of_columns_is_what_both_schemas_have_and_had() {
+    for schema in OLDEST..=SCHEMA_VERSION {
+        the_list_is_right(schema).await;
+    }
+}
+
+async fn the_list_is_right(schema: i64) {
+    let tables = at(schema);
     let mut told = Found::new();
-    for table in TABLES {
+    for table in &tables {
         for (n, column) in (1..).zip(table.columns) {
             let place = if n <= table.key {
                 i64::try_from(n).unwrap()
@@ -36,8 +46,10 @@ async fn the_list_of_columns_is_what_both_schemas_have() {
             ));
         }
     }
-    let [file, server] = Place::both().await;
-    let connection = rusqlite::Connection::open(file.path()).unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("t.db");
+    SqliteStore::make_at(&file, schema).unwrap();
+    let connection = rusqlite::Connection::open(file).unwrap();
     let mut statement = connection
         .prepare(
             "SELECT m.name, c.name, c.type, c.pk FROM sqlite_schema m, pragma_table_xinfo(m.name) c
@@ -52,12 +64,12 @@ async fn the_list_of_columns_is_what_both_schemas_have() {
         .unwrap()
         .map(rusqlite::Result::unwrap)
         .collect();
-    assert_eq!(found, told, "SQLite");
+    assert_eq!(found, told, "SQLite, schema {schema}");
 
-    let Place::Server(_, url) = &server else {
-        unreachable!()
-    };
-    let client = connect(url).await;
+    let url = cluster().database().await;
+    let server = crate::postgres::store(&url).await;
+    server.make_at(START, schema).await.unwrap();
+    let client = connect(&url).await;
     let rows = client
         .query(
             "SELECT c.relname::text, a.attname::text, t.typname::text,
@@ -86,7 +98,7 @@ async fn the_list_of_columns_is_what_both_schemas_have() {
             (row.get(0), row.get(1), kind(row.get(2)), place)
         })
         .collect();
-    assert_eq!(found, told, "PostgreSQL");
+    assert_eq!(found, told, "PostgreSQL, schema {schema}");
 
     // A table stands after those it refers to.
     let rows = client
@@ -98,7 +110,7 @@ async fn the_list_of_columns_is_what_both_schemas_have() {
         )
         .await
         .unwrap();
-    let place = |name: &str| TABLES.iter().position(|table| table.name == name).unwrap();
+    let place = |name: &str| tables.iter().position(|table| table.name == name).unwrap();
     assert!(rows.len() >= 3);
     for row in rows {
         assert!(place(row.get(1)) < place(row.get(0)), "{row:?}");

@@ -26,6 +26,7 @@ const WORD: usize = 100;
     request_body = SearchRequest,
     responses(
         (status = 200, body = SearchBody),
+        (status = 400, body = Problem, content_type = "application/problem+json"),
         (status = 401, body = Problem, content_type = "application/problem+json"),
         (status = 403, description = "Somebody else's user_id", body = Problem, content_type = "application/problem+json"),
         (status = 422, body = Problem, content_type = "application/problem+json"),

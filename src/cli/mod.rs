@@ -16,6 +16,7 @@ mod declared;
 mod doctor;
 mod keyfiles;
 mod keys;
+mod logging;
 mod logins;
 mod man;
 mod migrate;

@@ -5,6 +5,7 @@ mod backup;
 mod comparing;
 mod declared;
 mod doctor;
+mod journal;
 mod keys;
 mod logs;
 mod manual;

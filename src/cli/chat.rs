@@ -3,7 +3,7 @@
 use super::logins::{Logins, Remembered};
 use super::serve::Server;
 use super::terminal::{self, PasswordFrom};
-use super::{CliError, Global, Result, note, once, owner, wiring};
+use super::{CliError, Global, Result, logging, note, once, owner, wiring};
 use crate::client::Client;
 use crate::domain::time::SystemClock;
 use crate::domain::{Clock as _, SessionId};
@@ -70,7 +70,7 @@ pub(super) fn run(global: &Global, command: Chat) -> Result {
         owner::refuse_root(&config)?;
         // Log lines would be written into the conversation.
         "off".clone_into(&mut config.log.level);
-        wiring::log(&config)?;
+        logging::start(&config)?;
         let spinner = terminal::spinner("starting");
         let server = Server::start(config).await;
         spinner.finish_and_clear();

@@ -1,7 +1,7 @@
 //! `deepme config`.
 
 use super::backend::Backend;
-use super::{Global, Result, say, say_json, wiring};
+use super::{Global, Result, logging, say, say_json, wiring};
 use crate::domain::Error;
 use clap::{Args, Subcommand};
 
@@ -35,7 +35,7 @@ pub(super) fn run(global: &Global, command: &Config) -> Result {
         Action::Check => {
             Backend::of(&config.database)?;
             wiring::models(&config)?;
-            wiring::filter(&config)?;
+            logging::filter(&config)?;
             match path {
                 Some(path) => say(format_args!("{} is right", path.display())),
                 None => say("no configuration file; the defaults and the environment are right"),

@@ -16,6 +16,7 @@ mod declared;
 mod doctor;
 mod keyfiles;
 mod keys;
+mod logging;
 mod logins;
 mod man;
 mod migrate;
@@ -31,6 +32,7 @@ mod signals;
 mod simulate;
 mod systemd;
 mod terminal;
+mod top;
 mod user;
 mod wiring;
 
@@ -98,6 +100,9 @@ enum Command {
     /// Find what is wrong, here or on the way to a server, and how to put it right.
     #[command(after_help = doctor::HELP)]
     Doctor(doctor::Doctor),
+    /// Watch a running server: turns, tokens, delays, models, queues.
+    #[command(after_help = top::HELP)]
+    Top(top::Top),
     /// Check or show the configuration.
     #[command(after_help = config::HELP)]
     Config(config::Config),
@@ -280,6 +285,7 @@ fn run(cli: Cli) -> Result {
         Command::Db(command) => db::run(&global, command),
         Command::Backup(command) => backup::run(&global, command),
         Command::Doctor(command) => doctor::run(&global, command),
+        Command::Top(command) => top::run(&global, &command),
         Command::Config(command) => config::run(&global, &command),
         Command::Man(command) => man::run(&command),
         Command::Completions(command) => completions::run(&command),

@@ -5,8 +5,8 @@
 
 use super::backend::blocking;
 use super::keyfiles::KeyFile;
+use super::logging::Logging;
 use super::serve::Serve;
-use super::wiring::LogLevel;
 use super::{Global, Result, systemd};
 use crate::config::{Config, Reload};
 use crate::service::App;
@@ -20,7 +20,7 @@ pub(super) struct Reloader {
     pub(super) command: Serve,
     /// What is in force.
     pub(super) config: Config,
-    pub(super) level: LogLevel,
+    pub(super) logging: Logging,
     pub(super) app: Arc<App>,
     pub(super) keys: KeyFile,
 }
@@ -45,7 +45,7 @@ impl Reloader {
         } = self.config.reload(&new);
         // What can still be wrong comes first.
         let keys = self.keys.news(self.app.signing_keys()).await?;
-        self.level.set(&config)?;
+        self.logging.set(&config)?;
         self.app.adopt(&config);
         self.config = config;
         if let Some(keys) = keys {

@@ -5,7 +5,7 @@ use super::keyfiles::KeyFile;
 use super::reload::Reloader;
 use super::signals::{self, Signals};
 use super::systemd::Watchdog;
-use super::{CliError, Global, Result, declared, note, owner, systemd, wiring};
+use super::{CliError, Global, Result, declared, logging, note, owner, systemd, wiring};
 use crate::config::Config;
 use crate::domain::{Error, ErrorCode};
 use crate::http;
@@ -50,7 +50,12 @@ impl Serve {
 pub(super) fn run(global: &Global, command: Serve) -> Result {
     let config = command.config(global)?;
     owner::become_owner(&config)?;
-    let level = wiring::log(&config)?;
+    let logging = logging::start(&config)?;
+    if let Some(error) = &logging.no_journal {
+        note(format_args!(
+            "log.format is journald, but the journal of this machine does not listen ({error}): log lines go to stderr as text"
+        ))?;
+    }
     let global = global.clone();
     wiring::block_on(async move {
         let stop = CancellationToken::new();
@@ -65,7 +70,7 @@ pub(super) fn run(global: &Global, command: Serve) -> Result {
             global,
             command,
             config,
-            level,
+            logging,
             app: Arc::clone(&server.app),
             keys: server.keys.clone(),
         };

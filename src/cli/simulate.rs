@@ -10,7 +10,7 @@ mod verdict;
 use super::logins::Logins;
 use super::serve::Server;
 use super::terminal::PasswordFrom;
-use super::{CliError, Global, Result, chat, note, owner, say, say_json, wiring};
+use super::{CliError, Global, Result, chat, logging, note, owner, say, say_json, wiring};
 use crate::client::{Client, ConnectOptions, Event, Socket};
 use crate::domain::prompt::{Language, PromptName};
 use crate::service::{App, login};
@@ -64,7 +64,7 @@ pub(super) fn run(global: &Global, command: Simulate) -> Result {
             owner::refuse_root(&config)?;
             // Log lines would be written into the report.
             "off".clone_into(&mut config.log.level);
-            wiring::log(&config)?;
+            logging::start(&config)?;
             let server = Server::start(config).await?;
             let app = Arc::clone(&server.app);
             let client = Client::new(&format!("http://{}", server.address))?;

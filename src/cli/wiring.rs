@@ -6,20 +6,15 @@
 use super::backend::{Backend, Opened};
 use super::{Global, Result};
 use crate::auth::SystemRandom;
-use crate::config::{Config, LogFormat};
+use crate::config::Config;
 use crate::domain::time::SystemClock;
-use crate::domain::{Error, ErrorCode};
 use crate::llm::ChatModel;
 use crate::llm::listener::Listener;
 use crate::llm::openai::OpenAi;
 use crate::service::backup::{Backups, Place};
 use crate::service::{App, Parts};
-use std::io::IsTerminal as _;
 use std::path::PathBuf;
 use std::sync::Arc;
-use tracing_subscriber::layer::SubscriberExt as _;
-use tracing_subscriber::util::SubscriberInitExt as _;
-use tracing_subscriber::{EnvFilter, Registry, reload};
 
 /// Reads the configuration as `--config`, the environment and the files say.
 pub(super) fn config(global: &Global) -> Result<Config> {
@@ -40,43 +35,6 @@ pub(super) fn located_config(global: &Global) -> Result<(Config, Option<PathBuf>
         std::env::vars_os()
             .filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?))),
     )?)
-}
-
-/// What is logged, which can change while the process runs.
-pub(super) struct LogLevel(reload::Handle<EnvFilter, Registry>);
-
-impl LogLevel {
-    /// Logs what `log.level` says from now on.
-    pub(super) fn set(&self, config: &Config) -> Result {
-        let set = self.0.reload(filter(config)?);
-        set.map_err(|e| Error::internal(e).into())
-    }
-}
-
-fn wrong_level(error: &dyn std::fmt::Display) -> Error {
-    Error::new(ErrorCode::Config, format!("log.level: {error}"))
-}
-
-/// What `log.level` lets through.
-pub(super) fn filter(config: &Config) -> Result<EnvFilter> {
-    // async-openai and the HTTP stack log payloads, which are people's words.
-    let quiet = "async_openai=off,hyper=warn,hyper_util=warn,reqwest=warn,rustls=warn,tungstenite=warn,tokio_tungstenite=warn";
-    EnvFilter::try_new(format!("{},{quiet}", config.log.level)).map_err(|e| wrong_level(&e).into())
-}
-
-/// Starts logging to stderr.
-pub(super) fn log(config: &Config) -> Result<LogLevel> {
-    let (filter, handle) = reload::Layer::new(filter(config)?);
-    let lines = tracing_subscriber::fmt::layer()
-        .with_ansi(std::io::stderr().is_terminal())
-        .with_writer(std::io::stderr);
-    let filtered = tracing_subscriber::registry().with(filter);
-    let begun = match config.log.format {
-        LogFormat::Text => filtered.with(lines).try_init(),
-        LogFormat::Json => filtered.with(lines.json().flatten_event(true)).try_init(),
-    };
-    begun.map_err(Error::internal)?;
-    Ok(LogLevel(handle))
 }
 
 /// Models in the order in which they are asked.

@@ -1,10 +1,12 @@
 //! The client: REST and WebSocket, as an app would use them.
 //!
-//! Owns [`Client`] and [`Socket`]. Used by `deepme chat` and by the tests, so that what the tests
+//! Owns [`Client`] and [`Socket`], and [`FiguresAt`] for who runs a server. Used by `deepme chat`, `top` and by the tests, so that what the tests
 //! prove is what people get. Invariant: knows the wire and nothing of the server's inside.
 
+mod figures;
 mod socket;
 
+pub use figures::FiguresAt;
 pub use socket::{ABNORMAL, ConnectOptions, Event, Socket};
 
 use crate::domain::emotion::Emotion;

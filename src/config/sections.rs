@@ -429,4 +429,6 @@ pub enum LogFormat {
     Text,
     /// One JSON object a line.
     Json,
+    /// To the journal of systemd, with fields; as text to stderr where there is none.
+    Journald,
 }

@@ -15,6 +15,8 @@ use std::sync::atomic::AtomicI64;
 
 /// The ends of the buckets of the time to the first token, in milliseconds.
 const FIRST_TOKEN: &[u32] = &[50, 100, 250, 500, 1000, 2500, 5000, 10_000, 20_000];
+/// The same of the time between two tokens.
+const BETWEEN_TOKENS: &[u32] = &[5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000];
 /// The same of whole turns.
 const TURN: &[u32] = &[
     250, 500, 1000, 2500, 5000, 10_000, 20_000, 30_000, 60_000, 120_000,
@@ -43,8 +45,12 @@ pub struct Meters {
     pub turns_refused: Tally<&'static str>,
     /// From the stored words to the model's first token.
     pub first_token: Histogram,
+    /// From one piece of an answer to the next, on average over each turn.
+    pub between_tokens: Histogram,
     /// From the stored words to the stored end.
     pub turn: Histogram,
+    /// Bytes of answers, counted while they grow.
+    pub answer_bytes: Counter,
     /// Tokens that models have read.
     pub tokens_in: Counter,
     /// Tokens that models have written.
@@ -72,7 +78,9 @@ impl Meters {
             turns_ended: Tally::of(ENDS.map(StepStatus::as_str)),
             turns_refused: Tally::default(),
             first_token: Histogram::new(FIRST_TOKEN),
+            between_tokens: Histogram::new(BETWEEN_TOKENS),
             turn: Histogram::new(TURN),
+            answer_bytes: Counter::default(),
             tokens_in: Counter::default(),
             tokens_out: Counter::default(),
             tiers: Tally::of(Tier::ALL),

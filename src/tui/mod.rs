@@ -1,6 +1,6 @@
 //! The terminal client.
 //!
-//! Owns what `deepme chat` shows and does. Called by the command line with a [`Client`]; sees only
+//! Owns what `deepme chat` shows and does, and [`top`], the figures of a server. Called by the command line with a [`Client`]; sees only
 //! the client, the wire and the domain, as any app would. The core is pure: [`update`] takes a
 //! message and the model and names effects, [`view`] paints the model; [`shell`] owns the terminal,
 //! the socket and the clock, and is the only part that does anything. Invariants: no word that was
@@ -18,6 +18,7 @@ mod msg;
 mod shell;
 mod text;
 mod texts;
+mod top;
 mod transcript;
 mod update;
 mod view;
@@ -36,6 +37,7 @@ use std::{fmt, io};
 pub use beside::beside;
 pub use shell::run;
 pub use text::clean;
+pub use top::{Look, run as run_top};
 
 /// Who is logged in.
 #[derive(Debug, Clone, PartialEq, Eq)]

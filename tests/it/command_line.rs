@@ -5,6 +5,7 @@ mod backup;
 mod comparing;
 mod declared;
 mod doctor;
+mod journal;
 mod keys;
 mod logs;
 mod manual;
@@ -18,6 +19,7 @@ mod serving;
 mod simulate;
 mod supervised;
 mod tokens;
+mod top;
 
 use assert_cmd::cargo::cargo_bin_cmd;
 use std::io::{BufRead as _, BufReader, Read as _};

@@ -180,6 +180,7 @@ async fn turns_and_sockets_are_counted_from_their_begin_to_their_end() {
     talk.text("네").await;
     Figures::of(metrics).await.are(&[
         ("deepme_turns_running", 1.0),
+        ("deepme_turns_places", 1000.0),
         ("deepme_turns_started_total", 1.0),
         ("deepme_turn_seconds_count", 0.0),
         ("deepme_sockets_open", 1.0),
@@ -218,6 +219,12 @@ async fn turns_and_sockets_are_counted_from_their_begin_to_their_end() {
         ("deepme_turn_seconds_count", 4.0),
         (r#"deepme_turn_seconds_bucket{le="+Inf"}"#, 4.0),
         ("deepme_first_token_seconds_count", 3.0),
+        // Only the first answer had more than one piece.
+        ("deepme_between_tokens_seconds_count", 1.0),
+        (
+            "deepme_answer_bytes_total",
+            u32::try_from("네 들어요음네".len()).unwrap().into(),
+        ),
         (r#"deepme_safety_turns_total{tier="none"}"#, 4.0),
         (r#"deepme_safety_turns_total{tier="imminent"}"#, 0.0),
         (r#"deepme_sockets_closed_total{code="gone"}"#, 1.0),

@@ -90,6 +90,12 @@ fn turns(app: &App, page: &mut Page) {
     )
     .sample(&[], meters.turns_running.get());
     page.family(
+        "deepme_turns_places",
+        Kind::Gauge,
+        "Turns that this instance may run at once",
+    )
+    .sample(&[], app.settings().limits.turns);
+    page.family(
         "deepme_turns_started_total",
         Kind::Counter,
         "Turns whose words were stored",
@@ -118,6 +124,12 @@ fn turns(app: &App, page: &mut Page) {
     )
     .spread(&meters.first_token.spread());
     page.family(
+        "deepme_between_tokens_seconds",
+        Kind::Histogram,
+        "From one piece of an answer to the next, on average over each turn",
+    )
+    .spread(&meters.between_tokens.spread());
+    page.family(
         "deepme_turn_seconds",
         Kind::Histogram,
         "From the stored words to the stored end",
@@ -130,6 +142,12 @@ fn turns(app: &App, page: &mut Page) {
     )
     .sample(&[("direction", "in")], meters.tokens_in.get())
     .sample(&[("direction", "out")], meters.tokens_out.get());
+    page.family(
+        "deepme_answer_bytes_total",
+        Kind::Counter,
+        "Bytes of answers, counted every second while they grow",
+    )
+    .sample(&[], meters.answer_bytes.get());
     let mut tiers = page.family(
         "deepme_safety_turns_total",
         Kind::Counter,

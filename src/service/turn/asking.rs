@@ -31,8 +31,8 @@ pub(super) struct Facts {
     pub(super) prompt_version: Option<String>,
     pub(super) finish_reason: Option<FinishReason>,
     pub(super) output_tokens: Option<i64>,
-    /// When the model began to speak.
-    pub(super) first_token: Option<Instant>,
+    /// When the model spoke.
+    pub(super) spoken: Spoken,
     /// Why the model broke off, if it did.
     pub(super) cut: Option<Fault>,
     /// Up to which step the conversation is to be folded, when it has little room left.
@@ -46,6 +46,29 @@ pub(super) struct Facts {
     /// Bytes of what was said before it spoke, which costs nothing.
     free_bytes: usize,
     input_tokens: Option<i64>,
+}
+
+/// When a model spoke.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Spoken {
+    pub(super) first: Option<Instant>,
+    last: Option<Instant>,
+    pieces: u32,
+}
+
+impl Spoken {
+    /// A piece of the answer came.
+    fn piece(&mut self, at: Instant) {
+        self.first.get_or_insert(at);
+        self.last = Some(at);
+        self.pieces = self.pieces.saturating_add(1);
+    }
+
+    /// The time from one piece to the next, on average; one piece has no next.
+    pub(super) fn between(&self) -> Option<Duration> {
+        let took = self.last?.duration_since(self.first?);
+        took.checked_div(self.pieces.checked_sub(1)?)
+    }
 }
 
 /// What a provider may say that one answer took; what is beyond it is not counted but made up, and so is
@@ -244,12 +267,12 @@ async fn ask(
         heard = Instant::now();
         match piece {
             Ok(Piece::Text(text)) => {
+                facts.spoken.piece(heard);
                 if !begun {
                     begun = true;
                     patience = idle;
                     timer.as_mut().reset(heard + patience);
                     facts.model = Some(model.name().to_owned());
-                    facts.first_token = Some(heard);
                     if fallback {
                         turn.tell(fallback_notice(model.name(), &turn.user_input));
                     }

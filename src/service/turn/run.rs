@@ -4,7 +4,7 @@
 //! a drain, a panic — the step is closed and the turn has exactly one end; what the person was
 //! shown is what is stored.
 
-use super::asking::{Facts, Question, ask_in_turn};
+use super::asking::{Facts, Question, Spoken, ask_in_turn};
 use super::briefing::{Brief, assess_together, fit, instructions, own, sticky, take_care};
 use super::ends::{failed, incomplete, terminal};
 use super::{LEASE, folding};
@@ -41,6 +41,7 @@ pub(super) async fn run(app: &Arc<App>, turn: &Arc<LiveTurn>, brief: Brief) {
     let begun = Instant::now();
     let _running = app.meters.turns_running.hold();
     let mut facts = Facts::default();
+    let mut counted = 0;
     let deadline = Duration::from_secs(app.config.llm.turn_seconds);
     let status = tokio::select! {
         biased;
@@ -56,7 +57,7 @@ pub(super) async fn run(app: &Arc<App>, turn: &Arc<LiveTurn>, brief: Brief) {
                 }
             }
         }
-        () = checkpoints(app, turn) => StepStatus::Interrupted,
+        () = checkpoints(app, turn, &mut counted) => StepStatus::Interrupted,
     };
     let status = if status == StepStatus::Interrupted && !app.cutting.is_cancelled() {
         // The time is over, or something broke: somebody in danger is answered all the same.
@@ -71,9 +72,10 @@ pub(super) async fn run(app: &Arc<App>, turn: &Arc<LiveTurn>, brief: Brief) {
         status
     };
     let fold_until = facts.fold_until.filter(|_| app.config.llm.summaries);
-    let first_token = facts.first_token;
+    let spoken = facts.spoken;
     let end = close(app, turn, status, facts, brief.marks).await;
-    count(app, begun, first_token, status, &end);
+    count_bytes(app, turn, &mut counted);
+    count(app, begun, spoken, status, &end);
     tracing::info!(
         step_id = %turn.step_id,
         session_id = %turn.session_id,
@@ -92,13 +94,7 @@ pub(super) async fn run(app: &Arc<App>, turn: &Arc<LiveTurn>, brief: Brief) {
 }
 
 /// Counts a turn that is over.
-fn count(
-    app: &App,
-    begun: Instant,
-    first_token: Option<Instant>,
-    status: StepStatus,
-    end: &ServerFrame,
-) {
+fn count(app: &App, begun: Instant, spoken: Spoken, status: StepStatus, end: &ServerFrame) {
     let ended = match end {
         ServerFrame::Done(done) => done.status,
         // Stopped before there was a word of an answer.
@@ -107,11 +103,22 @@ fn count(
     };
     app.meters.turns_ended.add(ended.as_str());
     app.meters.turn.observe(begun.elapsed());
-    if let Some(first_token) = first_token {
-        app.meters
-            .first_token
-            .observe(first_token.duration_since(begun));
+    if let Some(first) = spoken.first {
+        app.meters.first_token.observe(first.duration_since(begun));
     }
+    if let Some(between) = spoken.between() {
+        app.meters.between_tokens.observe(between);
+    }
+}
+
+/// Counts what an answer has grown by.
+fn count_bytes(app: &App, turn: &LiveTurn, counted: &mut usize) {
+    let size = turn.text_len();
+    let grown = size.saturating_sub(*counted);
+    *counted = size;
+    app.meters
+        .answer_bytes
+        .add(u64::try_from(grown).unwrap_or(0));
 }
 
 fn outcome(end: &ServerFrame) -> &str {
@@ -122,8 +129,9 @@ fn outcome(end: &ServerFrame) -> &str {
     }
 }
 
-/// Stores what there is of the answer every second while it grows, and extends the lease.
-async fn checkpoints(app: &App, turn: &LiveTurn) {
+/// Stores what there is of the answer every second while it grows, and extends the lease. That is also when it is
+/// counted how much it has grown.
+async fn checkpoints(app: &App, turn: &LiveTurn, counted: &mut usize) {
     let mut stored = 0;
     let mut extended = Instant::now();
     loop {
@@ -138,6 +146,7 @@ async fn checkpoints(app: &App, turn: &LiveTurn) {
         if turn.text_len() == stored && extended.elapsed() < LEASE / 4 {
             continue;
         }
+        count_bytes(app, turn, counted);
         let text = turn.text();
         let size = text.len();
         // A checkpoint that fails is made up for by the next one, or by the end.

@@ -22,7 +22,7 @@ use jiff::tz::TimeZone;
 use std::collections::VecDeque;
 use std::future::Future;
 use std::time::Duration;
-use terminal::Terminal;
+pub(super) use terminal::Terminal;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval, timeout};
@@ -45,7 +45,7 @@ const NOTCH: i32 = 3;
 
 /// Runs the terminal client until the person quits.
 pub async fn run(options: Options) -> Result<(), TuiError> {
-    let mut terminal = Terminal::enter()?;
+    let mut terminal = Terminal::enter(true)?;
     let host = options.client.base().to_string();
     let mut model = Model::new(
         options.language,
@@ -290,7 +290,7 @@ async fn log_in(client: &Client, email: &str, password: &Secret) -> Result<Login
 
 /// Waits until the process is asked to end.
 #[cfg(unix)]
-async fn terminated() {
+pub(super) async fn terminated() {
     use tokio::signal::unix::{SignalKind, signal};
     let (Ok(mut terminate), Ok(mut hangup)) = (
         signal(SignalKind::terminate()),
@@ -306,6 +306,6 @@ async fn terminated() {
 
 /// Waits until the process is asked to end.
 #[cfg(not(unix))]
-async fn terminated() {
+pub(super) async fn terminated() {
     std::future::pending().await
 }

@@ -1,6 +1,6 @@
 //! The terminal, taken and given back.
 //!
-//! Owns raw mode, the alternate screen, bracketed paste and the mouse. Used by the shell only.
+//! Owns raw mode, the alternate screen, bracketed paste and the mouse. Used by the shell and by `top`.
 //! Invariants: dropping [`Terminal`] gives everything back, on an error and on a panic, too; a panic
 //! elsewhere in the process, such as in a server that runs in it, does not tear the screen, but is
 //! told when the screen is given back.
@@ -21,7 +21,7 @@ use std::io::{self, Write as _, stderr, stdout};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// The terminal while it is this client's.
-pub(super) struct Terminal {
+pub(in crate::tui) struct Terminal {
     screen: DefaultTerminal,
     /// The joined graphemes on the screen, and where.
     joined: Vec<(usize, String)>,
@@ -30,16 +30,14 @@ pub(super) struct Terminal {
 }
 
 impl Terminal {
-    /// Takes the terminal.
-    pub(super) fn enter() -> io::Result<Self> {
+    /// Takes the terminal, and the mouse if that is wanted: then the terminal itself selects nothing any more.
+    pub(in crate::tui) fn enter(mouse: bool) -> io::Result<Self> {
         let restore = Restore(catch_panics());
         enable_raw_mode()?;
-        execute!(
-            stdout(),
-            EnterAlternateScreen,
-            EnableBracketedPaste,
-            EnableMouseCapture
-        )?;
+        execute!(stdout(), EnterAlternateScreen, EnableBracketedPaste)?;
+        if mouse {
+            execute!(stdout(), EnableMouseCapture)?;
+        }
         let screen = ratatui::Terminal::new(CrosstermBackend::new(stdout()))?;
         Ok(Self {
             screen,
@@ -49,7 +47,7 @@ impl Terminal {
     }
 
     /// Columns and rows.
-    pub(super) fn size(&self) -> io::Result<(u16, u16)> {
+    pub(in crate::tui) fn size(&self) -> io::Result<(u16, u16)> {
         let size = self.screen.size()?;
         Ok((size.width, size.height))
     }
@@ -57,7 +55,7 @@ impl Terminal {
     /// Paints. Terminals do not agree on how wide a family, a flag or a coloured heart is, and leave
     /// parts of them behind when they move: then everything is painted anew, at one stroke where
     /// the terminal knows how.
-    pub(super) fn draw(&mut self, view: impl Fn(&mut Frame<'_>)) -> io::Result<()> {
+    pub(in crate::tui) fn draw(&mut self, view: impl Fn(&mut Frame<'_>)) -> io::Result<()> {
         execute!(stdout(), BeginSynchronizedUpdate)?;
         let joined = joined(self.screen.draw(&view)?.buffer);
         if joined != self.joined {

@@ -35,7 +35,7 @@ pub(super) fn view(model: &Model, frame: &mut Frame<'_>) {
 }
 
 /// One line, cut to its area.
-fn line(frame: &mut Frame<'_>, area: Rect, text: &str, style: Style) {
+pub(super) fn line(frame: &mut Frame<'_>, area: Rect, text: &str, style: Style) {
     if !area.is_empty() {
         let text = fit(text, usize::from(area.width));
         frame.render_widget(Line::styled(text, style), area);
@@ -43,7 +43,7 @@ fn line(frame: &mut Frame<'_>, area: Rect, text: &str, style: Style) {
 }
 
 /// Two texts on one line, at its ends; the left one gives way.
-fn ends(frame: &mut Frame<'_>, area: Rect, left: &str, right: &str, style: Style) {
+pub(super) fn ends(frame: &mut Frame<'_>, area: Rect, left: &str, right: &str, style: Style) {
     let wide = usize::from(area.width);
     let right = fit(right, wide);
     let taken = super::text::width(&right);
@@ -77,7 +77,7 @@ fn header(model: &Model, frame: &mut Frame<'_>, area: Rect, title: &str) {
 }
 
 /// Row `n` of an area, empty when it has none.
-fn row(area: Rect, n: u16) -> Rect {
+pub(super) fn row(area: Rect, n: u16) -> Rect {
     let y = area.y.saturating_add(n);
     let height = u16::from(n < area.height);
     Rect { y, height, ..area }

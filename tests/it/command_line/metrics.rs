@@ -9,7 +9,7 @@ use std::net::{SocketAddr, TcpListener};
 use std::time::Duration;
 
 /// A server with figures, and where they are.
-fn serve(machine: &Machine, env: &[(&str, &str)]) -> (Serving, SocketAddr) {
+pub fn serve(machine: &Machine, env: &[(&str, &str)]) -> (Serving, SocketAddr) {
     let env = [env, &[("DEEPME_METRICS__LISTEN", "127.0.0.1:0")]].concat();
     let mut server = machine.serve(&[], &env);
     let line = server.line("metrics: http://");

@@ -38,15 +38,13 @@ fn main() {
         let classifier = timed(&|| {
             black_box(insight::read(black_box(words), None));
         });
-        for before in [0, 4, 20] {
-            // As a turn: the words alone, with the four before if there are any, and each of the twenty before.
-            let recent = vec![words; before.min(4)];
+        for before in [0, 4] {
+            // As a turn: the words alone, and with the four before if there are any. What was said of each of the twenty
+            // before is remembered.
+            let recent = vec![words; before];
             let gate = timed(&|| {
                 black_box(gate.assess(black_box(words), &[]));
                 black_box(gate.assess(black_box(words), black_box(&recent)));
-                for _ in 0..before {
-                    black_box(gate.assess(black_box(words), &[]));
-                }
             });
             let together = gate + classifier;
             let share = turn.map_or_else(String::new, |turn| {

@@ -80,7 +80,14 @@ impl Gate {
     pub fn assess(&self, text: &str, recent: &[&str]) -> Assessment {
         let mut tier = Tier::None;
         let mut found = [false; Category::ALL.len()];
-        for (at, category, other) in self.weighted(text, recent) {
+        let alone = self.findings(text, &[]);
+        // What was said before only weighs what is found in these words: no rule begins there and ends here.
+        let read = if recent.is_empty() || alone.0.is_empty() {
+            alone
+        } else {
+            self.findings(text, recent)
+        };
+        for (at, category, other) in self.weighted(read) {
             if at == Tier::None {
                 continue;
             }
@@ -113,6 +120,7 @@ impl Gate {
             .collect()
     }
 
+    /// What is found in these turns, and where the last of them begins.
     fn findings(&self, text: &str, recent: &[&str]) -> (Vec<Finding>, usize) {
         let skipped = recent.len().saturating_sub(TURNS);
         let before = recent
@@ -124,8 +132,7 @@ impl Gate {
         (rules::findings(&self.pack, &stream, &starts), current)
     }
 
-    fn weighted(&self, text: &str, recent: &[&str]) -> Vec<(Tier, Category, bool)> {
-        let (findings, current) = self.findings(text, recent);
+    fn weighted(&self, (findings, current): (Vec<Finding>, usize)) -> Vec<(Tier, Category, bool)> {
         // Dying spoken of lifts a sign ("I have the pills") all the way, despair only to elevated.
         let spoken = Ends::of(&self.pack, &findings, |finding| {
             finding.tier >= Tier::Elevated

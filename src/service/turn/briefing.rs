@@ -94,6 +94,9 @@ pub(in crate::service) fn assess_together(
         .skip(history.len().saturating_sub(RECENT as usize))
         .map(|e| e.user_input.as_str())
         .collect();
+    if recent.is_empty() {
+        return alone.clone();
+    }
     let together = crate::service::assess(words, &recent);
     if together.tier > alone.tier {
         together

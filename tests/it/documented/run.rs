@@ -51,6 +51,10 @@ const TABLE: &[(&str, How)] = &[
     ),
     ("session", Run),
     ("simulate", Run),
+    (
+        "top",
+        Parsed("it reads a server that runs and tells figures; command_line::top"),
+    ),
     ("user", Run),
     ("user add", On(&["--password-stdin"], DATABASE)),
     (

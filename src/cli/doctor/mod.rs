@@ -12,7 +12,7 @@ mod tests;
 
 use super::backend::{Backend, blocking};
 use super::terminal::PasswordFrom;
-use super::{CliError, Global, Result, say, say_json, wiring};
+use super::{CliError, Global, Result, owner, say, say_json, wiring};
 use crate::client::Client;
 use crate::config::Config;
 use crate::domain::Clock as _;
@@ -23,7 +23,7 @@ use findings::{Finding, Severity, fail, ok, warn};
 use std::fmt::Write as _;
 
 pub(super) const HELP: &str =
-    "Run it as the owner of the data. Asking a model costs a few dozen tokens and tells it nothing.
+    "Root runs it as the owner of the data. Asking a model costs a few dozen tokens and tells it nothing.
 
 Examples:
   deepme doctor
@@ -56,6 +56,9 @@ pub(super) fn run(global: &Global, command: Doctor) -> Result {
         None => None,
     };
     let read = wiring::located_config(global);
+    if let Ok((config, _)) = &read {
+        owner::become_owner(config)?;
+    }
     wiring::block_on(async move {
         let mut found = match read {
             Ok((config, file)) => {

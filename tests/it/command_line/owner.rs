@@ -51,6 +51,9 @@ fn what_root_runs_runs_as_the_owner_of_the_data() {
     server.kill();
     machine.run(&["user", "list"], "").ok();
     all_belong_to_owner(&machine, "data");
+    let doctor = machine.run(&["doctor"], "");
+    assert!(doctor.out.contains("ok    database"), "{}", doctor.out);
+    all_belong_to_owner(&machine, "data");
     // It cannot become somebody else when it has begun already.
     let chat = ["chat", "--start", "--once", "안녕"];
     machine.run(&chat, "").failed(2, "not as root");

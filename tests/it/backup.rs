@@ -5,7 +5,7 @@ mod refused;
 
 use crate::cluster::cluster;
 use crate::contract::at;
-use crate::support::{PASSWORD, Person, Server, postgres};
+use crate::support::{PASSWORD, PATIENCE, Person, Server, postgres};
 use deepme::auth::SystemRandom;
 use deepme::auth::seal::MasterKeys;
 use deepme::auth::witness::Witness;
@@ -365,7 +365,17 @@ async fn an_empty_database_that_took_the_place_of_a_lost_one_spoils_no_backup() 
     let before = digest(&server, people[0].user_id).await;
     let made = back_up(Kind::File, &server).await;
     server.shut_down().await;
-    for end in ["", "-wal", "-shm"] {
+    // The last connection takes the log away when it closes, and would take that of the next database.
+    let log = dir.path().join("data/t.db-wal");
+    let closing = async {
+        while log.exists() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, closing)
+        .await
+        .expect("the database is closed");
+    for end in ["", "-shm"] {
         let _ = std::fs::remove_file(dir.path().join(format!("data/t.db{end}")));
     }
     let server = serve(Kind::File, &dir).await;

@@ -47,15 +47,16 @@ use crate::auth::token::Tokens;
 use crate::auth::witness::Witness;
 use crate::config::Config;
 use crate::domain::safety::Tier;
-use crate::domain::{Clock, Random, Result, UserId};
+use crate::domain::{Clock, Random, Result, StepId, UserId};
 use crate::llm::ChatModel;
 use crate::llm::chain::Chain;
 use crate::safety::{Assessment, Gate, PackError};
 use crate::store::{Bulletin, Store};
 use crate::webhook::Webhook;
 use backup::Backups;
+use std::collections::HashSet;
 use std::sync::atomic::AtomicBool;
-use std::sync::{Arc, LazyLock};
+use std::sync::{Arc, LazyLock, Mutex};
 use std::time::Duration;
 use tokio::sync::{Semaphore, broadcast};
 use tokio_util::sync::CancellationToken;
@@ -122,6 +123,8 @@ pub struct App {
     recitals: recitals::Recitals,
     exports: export::Places,
     alarms: alarm::Alarms,
+    /// Steps of which it is not known whether they were stored, and which are being taken back.
+    doubtful: Mutex<HashSet<StepId>>,
     assessed: assessed::Assessed,
     /// Whether an erasure was begun and could not be finished yet.
     unfinished: AtomicBool,
@@ -164,6 +167,7 @@ impl App {
             cards: turn::aside::Places::default(),
             recitals: recitals::Recitals::default(),
             exports: export::Places::default(),
+            doubtful: Mutex::default(),
             assessed: assessed::Assessed::default(),
             alarms: alarm::Alarms::new(Webhook::new(&webhook)?),
             unfinished: AtomicBool::new(false),

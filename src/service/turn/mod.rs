@@ -25,7 +25,8 @@ use crate::insight;
 use crate::safety::{self, Assessment, Lang};
 use crate::store::{BeginStep, Begun};
 use crate::wire::ws::{Resource, Safety};
-use std::sync::Arc;
+use std::collections::HashSet;
+use std::sync::{Arc, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::OwnedSemaphorePermit;
 
@@ -275,6 +276,12 @@ impl App {
 
     /// The turn of a step that is stored already.
     async fn repeated(self: &Arc<Self>, user_id: UserId, step: Box<EmotionStep>) -> Result<Said> {
+        if self.doubtful().contains(&step.step_id) {
+            // It is being taken back: whoever were told of it now would lose these words.
+            return Err(Error::unavailable(
+                "a step of unknown outcome is not taken back yet",
+            ));
+        }
         let running = self
             .live
             .running(step.session_id)
@@ -296,6 +303,7 @@ impl App {
         if error.code() != ErrorCode::Unavailable {
             return;
         }
+        self.doubtful().insert(step_id);
         let app = Arc::clone(self);
         self.turns.spawn(async move {
             let begun = tokio::time::Instant::now();
@@ -303,11 +311,16 @@ impl App {
             while begun.elapsed() < LEASE && !app.draining.is_cancelled() {
                 if let Ok(true) = app.store.forget_step(step_id).await {
                     tracing::warn!(%step_id, "a step of unknown outcome was taken back");
-                    return;
+                    break;
                 }
                 tokio::time::sleep(Duration::from_secs(1)).await;
             }
+            app.doubtful().remove(&step_id);
         });
+    }
+
+    fn doubtful(&self) -> MutexGuard<'_, HashSet<StepId>> {
+        self.doubtful.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The turn of a step; without one, the session's latest.

@@ -3,7 +3,7 @@
 //! Owns [`FiguresAt`]. Used by `deepme top`. Invariants: a page has a size and a time that it may take; it comes from
 //! where it was asked for, by no proxy and no redirect; a page of something else is not taken for one of deepme.
 
-use super::{ClientError, Result, network};
+use super::{ClientError, Result, address, built, network};
 use crate::wire::exposition::Exposition;
 use reqwest::Url;
 use std::time::Duration;
@@ -25,25 +25,15 @@ pub struct FiguresAt {
 impl FiguresAt {
     /// The page at `url`; without a path it is `/metrics`.
     pub fn new(url: &str) -> Result<Self> {
-        let mut url = Url::parse(url)
-            .map_err(|_| ClientError::Network(format!("{url} is not an address")))?;
-        if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none() {
-            return Err(ClientError::Network(format!(
-                "{url} is not an http or https address"
-            )));
-        }
+        let mut url = address(url)?;
         if url.path() == "/" {
             url.set_path("/metrics");
         }
-        // Fails when it is installed already, which is as good.
-        let _ = rustls::crypto::ring::default_provider().install_default();
         let http = reqwest::Client::builder()
             .timeout(PATIENCE)
             .redirect(reqwest::redirect::Policy::none())
-            .no_proxy()
-            .user_agent(concat!("deepme/", env!("CARGO_PKG_VERSION")))
-            .build()
-            .map_err(network)?;
+            .no_proxy();
+        let http = built(http)?;
         Ok(Self { url, http })
     }
 

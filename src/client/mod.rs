@@ -85,30 +85,39 @@ pub struct Client {
     token: Option<HeaderValue>,
 }
 
+/// The address of a server.
+fn address(text: &str) -> Result<Url> {
+    let url =
+        Url::parse(text).map_err(|_| ClientError::Network(format!("{text} is not an address")))?;
+    if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none() {
+        return Err(ClientError::Network(format!(
+            "{text} is not an http or https address"
+        )));
+    }
+    Ok(url)
+}
+
+/// A client by these options, that says who it is.
+fn built(options: reqwest::ClientBuilder) -> Result<reqwest::Client> {
+    // Fails when it is installed already, which is as good.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let options = options.user_agent(concat!("deepme/", env!("CARGO_PKG_VERSION")));
+    options.build().map_err(|e| {
+        // For want of certificates above all, which TLS needs and a small system may not have.
+        let cause =
+            std::error::Error::source(&e).map_or_else(|| e.to_string(), ToString::to_string);
+        ClientError::Network(format!(
+            "no HTTP client can be made: {cause} (is ca-certificates installed?)"
+        ))
+    })
+}
+
 impl Client {
     /// A client of the server at `base`, such as `http://127.0.0.1:8000`.
     pub fn new(base: &str) -> Result<Self> {
-        let base = Url::parse(base)
-            .map_err(|_| ClientError::Network(format!("{base} is not an address")))?;
-        if !matches!(base.scheme(), "http" | "https") || base.host_str().is_none() {
-            return Err(ClientError::Network(format!(
-                "{base} is not an http or https address"
-            )));
-        }
-        // Fails when it is installed already, which is as good.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let http = reqwest::Client::builder()
-            .connect_timeout(Duration::from_secs(5))
-            .user_agent(concat!("deepme/", env!("CARGO_PKG_VERSION")))
-            .build()
-            .map_err(|e| {
-                // For want of certificates above all, which TLS needs and a small system may not have.
-                let cause = std::error::Error::source(&e)
-                    .map_or_else(|| e.to_string(), ToString::to_string);
-                ClientError::Network(format!(
-                    "no HTTP client can be made: {cause} (is ca-certificates installed?)"
-                ))
-            })?;
+        let base = address(base)?;
+        let http = reqwest::Client::builder().connect_timeout(Duration::from_secs(5));
+        let http = built(http)?;
         Ok(Self {
             base,
             http,

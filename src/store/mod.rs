@@ -51,6 +51,14 @@ pub struct Migration {
     pub sql: &'static str,
 }
 
+impl Migration {
+    /// Those of a list, which is in order, up to a version.
+    fn up_to(all: &[Self], version: i64) -> &[Self] {
+        let count = all.partition_point(|migration| migration.version <= version);
+        all.get(..count).unwrap_or(all)
+    }
+}
+
 /// Where the schema of a database stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SchemaState {

@@ -123,19 +123,16 @@ impl Place {
 
     /// Removes all backups but the newest `keep`, of which there is one at least; those that went, and why not all did.
     fn thin_out(&self, keep: usize) -> (Vec<PathBuf>, Option<Error>) {
-        let mut removed = Vec::new();
-        let mut unremoved = None;
-        let old = self.backups().map(|all| all.into_iter().skip(keep.max(1)));
-        match old {
-            Ok(old) => {
-                for (_, path) in old {
-                    match std::fs::remove_file(&path) {
-                        Ok(()) => removed.push(path),
-                        Err(error) => unremoved = Some(file::unwritable(&path, error)),
-                    }
-                }
+        let all = match self.backups() {
+            Ok(all) => all,
+            Err(error) => return (Vec::new(), Some(error)),
+        };
+        let (mut removed, mut unremoved) = (Vec::new(), None);
+        for (_, path) in all.into_iter().skip(keep.max(1)) {
+            match std::fs::remove_file(&path) {
+                Ok(()) => removed.push(path),
+                Err(error) => unremoved = Some(file::unwritable(&path, error)),
             }
-            Err(error) => unremoved = Some(error),
         }
         (removed, unremoved)
     }

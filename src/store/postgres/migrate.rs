@@ -49,12 +49,6 @@ pub const MIGRATIONS: &[Migration] = &[
     },
 ];
 
-/// Those up to a version.
-pub(super) fn up_to(version: i64) -> &'static [Migration] {
-    let count = MIGRATIONS.partition_point(|migration| migration.version <= version);
-    MIGRATIONS.get(..count).unwrap_or(MIGRATIONS)
-}
-
 /// Names the lock that migrations take: the bytes of "deepme".
 const LOCK: i64 = 0x6465_6570_6d65;
 

@@ -107,7 +107,8 @@ impl PostgresStore {
 
     /// The same up to an earlier schema version, for a database that is to be filled with what is of that one.
     pub async fn make_at(&self, now: Timestamp, schema: i64) -> Result<()> {
-        self.migrate_by(now, migrate::up_to(schema)).await
+        self.migrate_by(now, Migration::up_to(MIGRATIONS, schema))
+            .await
     }
 
     /// The same by another list; for tests of what a list may do.

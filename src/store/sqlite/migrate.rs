@@ -48,12 +48,6 @@ pub(super) const MIGRATIONS: &[Migration] = &[
     },
 ];
 
-/// Those up to a version.
-pub(super) fn up_to(version: i64) -> &'static [Migration] {
-    let count = MIGRATIONS.partition_point(|migration| migration.version <= version);
-    MIGRATIONS.get(..count).unwrap_or(MIGRATIONS)
-}
-
 /// Backups of earlier versions that are kept beside the file.
 const KEEP: usize = 3;
 

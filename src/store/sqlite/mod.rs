@@ -20,7 +20,9 @@ mod usage;
 mod users;
 mod worker;
 
-use super::{BeginStep, Begun, Briefing, FinishStep, Fold, SchemaState, Store, Unsealed};
+use super::{
+    BeginStep, Begun, Briefing, FinishStep, Fold, Migration, SchemaState, Store, Unsealed,
+};
 use crate::domain::keyring::WrappedKey;
 use crate::domain::meter::Load;
 use crate::domain::prompt::{Prompt, PromptName};
@@ -74,7 +76,8 @@ impl SqliteStore {
     /// of that one. Blocks.
     pub fn make_at(path: &Path, schema: i64) -> Result<()> {
         prepare(path)?;
-        migrate::run(&mut connect(path)?, migrate::up_to(schema))
+        let migrations = Migration::up_to(migrate::MIGRATIONS, schema);
+        migrate::run(&mut connect(path)?, migrations)
     }
 
     /// Brings the schema of a file that was just filled up to date, without the backup that [`open`](Self::open)

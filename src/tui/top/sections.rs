@@ -54,13 +54,14 @@ fn numbers(tone: Tone, name: &str, three: [String; 3]) -> Row {
     row(tone, name, value.trim_start())
 }
 
+/// A name and what was counted, in this tone if there was any of it lately.
 fn counted(tone: Tone, name: &str, count: Count) -> Row {
     let three = [
         rate(count.per_second),
         whole(count.lately),
         whole(count.total),
     ];
-    numbers(tone, name, three)
+    numbers(if_lately(count, tone), name, three)
 }
 
 /// A tone if that happened lately.
@@ -106,17 +107,9 @@ fn turns(figures: &Figures) -> Section {
         counted(Tone::Plain, "started", turns.started),
         counted(Tone::Plain, "complete", turns.complete),
         counted(Tone::Plain, "cancelled", turns.cancelled),
-        counted(
-            if_lately(turns.interrupted, Tone::Warn),
-            "interrupted",
-            turns.interrupted,
-        ),
-        counted(if_lately(turns.failed, Tone::Bad), "failed", turns.failed),
-        counted(
-            if_lately(turns.refused, Tone::Warn),
-            "refused",
-            turns.refused,
-        ),
+        counted(Tone::Warn, "interrupted", turns.interrupted),
+        counted(Tone::Bad, "failed", turns.failed),
+        counted(Tone::Warn, "refused", turns.refused),
         counted(Tone::Plain, "tokens read", turns.tokens_read),
         counted(Tone::Plain, "tokens written", turns.tokens_written),
         counted(Tone::Plain, "answer bytes", turns.answer_bytes),
@@ -131,11 +124,7 @@ fn network(figures: &Figures) -> Section {
         counted(Tone::Plain, "sockets closed", figures.sockets_closed),
         counted(Tone::Plain, "requests", requests.all),
         counted(Tone::Plain, "… refused 4xx", requests.refused),
-        counted(
-            if_lately(requests.failed, Tone::Bad),
-            "… failed 5xx",
-            requests.failed,
-        ),
+        counted(Tone::Bad, "… failed 5xx", requests.failed),
     ]
 }
 
@@ -236,16 +225,8 @@ fn safety(figures: &Figures) -> Section {
         counters(figures, "safety", "all"),
         counted(Tone::Plain, "none", safety.none),
         counted(Tone::Plain, "low", safety.low),
-        counted(
-            if_lately(safety.elevated, Tone::Warn),
-            "elevated",
-            safety.elevated,
-        ),
-        counted(
-            if_lately(safety.imminent, Tone::Bad),
-            "imminent",
-            safety.imminent,
-        ),
+        counted(Tone::Warn, "elevated", safety.elevated),
+        counted(Tone::Bad, "imminent", safety.imminent),
     ]
 }
 

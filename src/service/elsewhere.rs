@@ -140,7 +140,9 @@ impl App {
                 let history = step_id.is_none()
                     && step.status != StepStatus::Pending
                     && self.live.newest(session_id).is_none();
-                if !history {
+                // Who posted that it began knows that it is stored.
+                let certain = step_id.is_some() || step.status != StepStatus::Pending;
+                if !history && (certain || self.stays(step.step_id).await.unwrap_or(false)) {
                     self.copy(user_id, step, true).await;
                 }
             }
@@ -174,7 +176,12 @@ impl App {
         };
         match latest {
             Some(step) if step.status == StepStatus::Pending => {
-                Ok(self.copy(user_id, step, false).await)
+                if self.stays(step.step_id).await? {
+                    return Ok(self.copy(user_id, step, false).await);
+                }
+                // It has ended since it was read, or it is being taken back; then its place is free.
+                self.live.note_newest(session_id, step.step_order - 1);
+                Ok(self.live.running(session_id))
             }
             latest => {
                 let newest = latest.map_or(0, |step| step.step_order);
@@ -202,9 +209,15 @@ impl App {
             )
             .retry_after(1));
         }
-        match self.copy(user_id, step, false).await {
-            Some(turn) => Ok(Found::Running(turn)),
-            None => Err(Error::not_found("step")),
+        if self.stays(step_id).await? {
+            return match self.copy(user_id, step, false).await {
+                Some(turn) => Ok(Found::Running(turn)),
+                None => Err(Error::not_found("step")),
+            };
+        }
+        match self.vault.step(user_id, step_id).await? {
+            Some(step) if step.status != StepStatus::Pending => Ok(Found::Stored(Box::new(step))),
+            _ => Err(Error::unavailable("the step is being taken back")),
         }
     }
 

@@ -255,8 +255,13 @@ pub trait Store: Accounts + Rights + Insights {
     /// end; what the person has used of that day, or `None` when the step has another end.
     fn finish_step(&self, finish: FinishStep) -> BoxFuture<'_, Result<Option<Usage>>>;
 
-    /// Forgets a pending step that was never acknowledged; `false` when there is none.
-    fn forget_step(&self, step_id: StepId) -> BoxFuture<'_, Result<bool>>;
+    /// Keeps a pending step from being forgotten, because somebody is told of it who did not begin it;
+    /// `false` when it is not pending (any more).
+    fn acknowledge_step(&self, step_id: StepId) -> BoxFuture<'_, Result<bool>>;
+
+    /// Forgets a pending step that nobody has acknowledged or extended since it began with this lease;
+    /// `false` when there is none.
+    fn forget_step(&self, step_id: StepId, lease_until: Timestamp) -> BoxFuture<'_, Result<bool>>;
 
     /// Closes, at `at`, every pending step whose lease ended before `before` as interrupted; how
     /// many there were.

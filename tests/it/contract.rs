@@ -174,6 +174,7 @@ macro_rules! every_case {
                 of_twenty_that_finish_one_counts,
                 every_end_is_kept_as_it_was,
                 a_step_is_forgotten_only_while_it_is_pending,
+                a_step_that_somebody_knows_of_is_not_forgotten,
                 orphans_are_closed_by_their_lease_and_keep_what_they_have,
                 a_second_process_sees_what_is_committed,
                 two_processes_count_steps_together,

@@ -163,12 +163,21 @@ impl Server {
 
     /// One of several servers on the PostgreSQL database at `url`.
     pub async fn one_of_several(url: &str, keys: &Arc<TempDir>) -> Self {
+        Self::one_of_several_over(url, keys, |store| store).await
+    }
+
+    /// The same with something between the server and its store.
+    pub async fn one_of_several_over(
+        url: &str,
+        keys: &Arc<TempDir>,
+        wrap: impl FnOnce(Arc<dyn Store>) -> Arc<dyn Store>,
+    ) -> Self {
         let clock = Arc::new(ManualClock::new(START));
         let (store, connector) = postgres(url).await;
         let store = Arc::new(store);
         let opened = Opened {
             snapshots: Arc::<PostgresStore>::clone(&store),
-            store,
+            store: wrap(store),
             bulletin: Some(PostgresBulletin::start(connector)),
             alone: false,
         };

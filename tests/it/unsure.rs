@@ -3,6 +3,7 @@
 mod accounts;
 mod insights;
 mod rights;
+mod taken_back;
 
 use crate::support::Server;
 use deepme::config::Config;
@@ -27,9 +28,8 @@ async fn fault_12_words_of_unknown_outcome_block_nothing_and_are_not_doubled() {
     let dir = Arc::new(tempfile::tempdir().unwrap());
     let server = Server::over(dir, Config::default(), None, |inner| {
         Arc::new(Unsure {
-            inner,
-            slow: Arc::new(Semaphore::new(1)),
             unknown: AtomicBool::new(true),
+            ..Unsure::over(inner)
         })
     })
     .await;
@@ -69,9 +69,8 @@ async fn a_turn_that_is_asked_for_while_it_begins_is_told_once() {
     let held = Arc::clone(&slow);
     let server = Server::over(dir, Config::default(), None, move |inner| {
         Arc::new(Unsure {
-            inner,
             slow: held,
-            unknown: AtomicBool::new(false),
+            ..Unsure::over(inner)
         })
     })
     .await;
@@ -101,8 +100,22 @@ pub struct Unsure {
     pub inner: Arc<dyn Store>,
     /// A begin answers, and an account is deleted, when there is a permit here.
     pub slow: Arc<Semaphore>,
+    /// A step is forgotten when there is a permit here, which it takes.
+    pub forgetful: Arc<Semaphore>,
     /// Whether the next begin, or deletion of an account, is one whose outcome nobody learns.
     pub unknown: AtomicBool,
+}
+
+impl Unsure {
+    /// One that holds nothing up yet.
+    pub fn over(inner: Arc<dyn Store>) -> Self {
+        Self {
+            inner,
+            slow: Arc::new(Semaphore::new(1)),
+            forgetful: Arc::new(Semaphore::new(Semaphore::MAX_PERMITS)),
+            unknown: AtomicBool::new(false),
+        }
+    }
 }
 
 impl Store for Unsure {
@@ -243,8 +256,15 @@ impl Store for Unsure {
         self.inner.usage(user_id, day)
     }
 
-    fn forget_step(&self, step_id: StepId) -> BoxFuture<'_, Result<bool>> {
-        self.inner.forget_step(step_id)
+    fn acknowledge_step(&self, step_id: StepId) -> BoxFuture<'_, Result<bool>> {
+        self.inner.acknowledge_step(step_id)
+    }
+
+    fn forget_step(&self, step_id: StepId, lease_until: Timestamp) -> BoxFuture<'_, Result<bool>> {
+        Box::pin(async move {
+            self.forgetful.acquire().await.unwrap().forget();
+            self.inner.forget_step(step_id, lease_until).await
+        })
     }
 
     fn close_orphans(&self, before: Timestamp, at: Timestamp) -> BoxFuture<'_, Result<u64>> {

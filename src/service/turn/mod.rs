@@ -7,6 +7,7 @@
 pub(super) mod aside;
 mod asking;
 pub(super) mod briefing;
+mod doubt;
 mod ends;
 pub(super) mod folding;
 mod orphans;
@@ -25,8 +26,7 @@ use crate::insight;
 use crate::safety::{self, Assessment, Lang};
 use crate::store::{BeginStep, Begun};
 use crate::wire::ws::{Resource, Safety};
-use std::collections::HashSet;
-use std::sync::{Arc, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::OwnedSemaphorePermit;
 
@@ -186,7 +186,7 @@ impl App {
         };
         let stored = async |begin| {
             let begun = self.vault.begin_step(begin).await;
-            begun.inspect_err(|error| self.forget_if_unknown(step_id, error))
+            begun.inspect_err(|error| self.forget_if_unknown(step_id, now.plus(LEASE), error))
         };
         let mut begun = stored(begin.clone()).await?;
         // Who spoke of dying a moment ago is not sent away because the next words are harmless.
@@ -276,12 +276,6 @@ impl App {
 
     /// The turn of a step that is stored already.
     async fn repeated(self: &Arc<Self>, user_id: UserId, step: Box<EmotionStep>) -> Result<Said> {
-        if self.doubtful().contains(&step.step_id) {
-            // It is being taken back: whoever were told of it now would lose these words.
-            return Err(Error::unavailable(
-                "a step of unknown outcome is not taken back yet",
-            ));
-        }
         let running = self
             .live
             .running(step.session_id)
@@ -295,32 +289,6 @@ impl App {
                 Found::Stored(step) => Ok(Said::Stored(step)),
             },
         }
-    }
-
-    /// A database that did not answer in time may still have stored the words. Nobody was told that
-    /// it did, so they must not stay behind as a turn that nobody runs and that blocks the session.
-    fn forget_if_unknown(self: &Arc<Self>, step_id: StepId, error: &Error) {
-        if error.code() != ErrorCode::Unavailable {
-            return;
-        }
-        self.doubtful().insert(step_id);
-        let app = Arc::clone(self);
-        self.turns.spawn(async move {
-            let begun = tokio::time::Instant::now();
-            // What is not there yet may still come: a database on another machine may be at it.
-            while begun.elapsed() < LEASE && !app.draining.is_cancelled() {
-                if let Ok(true) = app.store.forget_step(step_id).await {
-                    tracing::warn!(%step_id, "a step of unknown outcome was taken back");
-                    break;
-                }
-                tokio::time::sleep(Duration::from_secs(1)).await;
-            }
-            app.doubtful().remove(&step_id);
-        });
-    }
-
-    fn doubtful(&self) -> MutexGuard<'_, HashSet<StepId>> {
-        self.doubtful.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The turn of a step; without one, the session's latest.

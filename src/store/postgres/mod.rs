@@ -340,9 +340,16 @@ impl Store for PostgresStore {
         ))
     }
 
-    fn forget_step(&self, step_id: StepId) -> BoxFuture<'_, Result<bool>> {
+    fn acknowledge_step(&self, step_id: StepId) -> BoxFuture<'_, Result<bool>> {
+        run!(self, Again::Always, |c| steps::acknowledge(&c, step_id))
+    }
+
+    fn forget_step(&self, step_id: StepId, lease_until: Timestamp) -> BoxFuture<'_, Result<bool>> {
         run!(self, Again::Always, |c, unknown| steps::forget(
-            &c, step_id, unknown
+            &c,
+            step_id,
+            lease_until,
+            unknown
         ))
     }
 

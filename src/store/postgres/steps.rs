@@ -294,12 +294,31 @@ async fn owner_if_ended_so(c: &Object, finish: &FinishStep) -> Done<Option<UserI
     row.map(|row| Ok(UserId(row.try_get(0)?))).transpose()
 }
 
-/// `unknown`: an earlier attempt may have forgotten it.
-pub(super) async fn forget(c: &Object, step_id: StepId, unknown: bool) -> Done<bool> {
+/// The lease is the mark: it becomes another one, a microsecond longer.
+pub(super) async fn acknowledge(c: &Object, step_id: StepId) -> Done<bool> {
     let statement = c
-        .prepare_cached("DELETE FROM steps WHERE step_id = $1 AND status = 'pending'")
+        .prepare_cached(
+            "UPDATE steps SET lease_until = lease_until + 1
+             WHERE step_id = $1 AND status = 'pending'",
+        )
         .await?;
-    if c.execute(&statement, &[&step_id.0]).await? == 1 {
+    Ok(c.execute(&statement, &[&step_id.0]).await? == 1)
+}
+
+/// `unknown`: an earlier attempt may have forgotten it.
+pub(super) async fn forget(
+    c: &Object,
+    step_id: StepId,
+    lease_until: Timestamp,
+    unknown: bool,
+) -> Done<bool> {
+    let statement = c
+        .prepare_cached(
+            "DELETE FROM steps WHERE step_id = $1 AND status = 'pending' AND lease_until = $2",
+        )
+        .await?;
+    let values: [&(dyn ToSql + Sync); 2] = [&step_id.0, &lease_until.as_micros()];
+    if c.execute(&statement, &values).await? == 1 {
         return Ok(true);
     }
     if !unknown {

@@ -331,8 +331,15 @@ impl Store for SqliteStore {
         Box::pin(self.workers.write(move |c| steps::finish(c, &finish)))
     }
 
-    fn forget_step(&self, step_id: StepId) -> BoxFuture<'_, Result<bool>> {
-        Box::pin(self.workers.write(move |c| steps::forget(c, step_id)))
+    fn acknowledge_step(&self, step_id: StepId) -> BoxFuture<'_, Result<bool>> {
+        Box::pin(self.workers.write(move |c| steps::acknowledge(c, step_id)))
+    }
+
+    fn forget_step(&self, step_id: StepId, lease_until: Timestamp) -> BoxFuture<'_, Result<bool>> {
+        Box::pin(
+            self.workers
+                .write(move |c| steps::forget(c, step_id, lease_until)),
+        )
     }
 
     fn close_orphans(&self, before: Timestamp, at: Timestamp) -> BoxFuture<'_, Result<u64>> {

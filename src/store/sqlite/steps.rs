@@ -191,11 +191,23 @@ pub(super) fn finish(c: &Connection, finish: &FinishStep) -> Result<Option<Usage
     usage::of(c, owner, Day::of(finish.at)).map(Some)
 }
 
-pub(super) fn forget(c: &Connection, step_id: StepId) -> Result<bool> {
-    c.prepare_cached("DELETE FROM steps WHERE step_id = ?1 AND status = 'pending'")
-        .and_then(|mut s| s.execute([step_id.0.as_bytes()]))
-        .map(|gone| gone == 1)
-        .map_err(failed)
+/// The lease is the mark: it becomes another one, a microsecond longer.
+pub(super) fn acknowledge(c: &Connection, step_id: StepId) -> Result<bool> {
+    c.prepare_cached(
+        "UPDATE steps SET lease_until = lease_until + 1 WHERE step_id = ?1 AND status = 'pending'",
+    )
+    .and_then(|mut s| s.execute([step_id.0.as_bytes()]))
+    .map(|kept| kept == 1)
+    .map_err(failed)
+}
+
+pub(super) fn forget(c: &Connection, step_id: StepId, lease_until: Timestamp) -> Result<bool> {
+    c.prepare_cached(
+        "DELETE FROM steps WHERE step_id = ?1 AND status = 'pending' AND lease_until = ?2",
+    )
+    .and_then(|mut s| s.execute(params![step_id.0.as_bytes(), lease_until.as_micros()]))
+    .map(|gone| gone == 1)
+    .map_err(failed)
 }
 
 pub(super) fn close_orphans(c: &Connection, before: Timestamp, at: Timestamp) -> Result<u64> {

@@ -6,6 +6,7 @@ use deepme::domain::{SessionId, StepId};
 use deepme::store::{BeginStep, Begun, Store};
 use futures_util::future::join_all;
 use std::sync::Arc;
+use std::time::Duration;
 use uuid::Uuid;
 
 const RACERS: usize = 20;
@@ -255,10 +256,10 @@ pub async fn a_step_is_forgotten_only_while_it_is_pending(backend: &dyn Backend)
     let store = backend.open().await;
     let (me, session) = talk(&*store, 1).await;
     let begin = words(me, session, "들어줘");
-    let step_id = begin.step_id;
+    let (step_id, lease) = (begin.step_id, begin.lease_until);
     store.begin_step(begin).await.unwrap();
-    assert!(store.forget_step(step_id).await.unwrap());
-    assert!(!store.forget_step(step_id).await.unwrap());
+    assert!(store.forget_step(step_id, lease).await.unwrap());
+    assert!(!store.forget_step(step_id, lease).await.unwrap());
     assert_eq!(store.step(me, step_id).await.unwrap(), None);
     // Its place is free, and a step that has ended stays.
     let begin = words(me, session, "다시");
@@ -268,8 +269,41 @@ pub async fn a_step_is_forgotten_only_while_it_is_pending(backend: &dyn Backend)
         Begun::Started { step_order: 1 }
     );
     store.close_orphans(at(999), at(999)).await.unwrap();
-    assert!(!store.forget_step(step_id).await.unwrap());
+    assert!(!store.forget_step(step_id, lease).await.unwrap());
     assert!(store.step(me, step_id).await.unwrap().is_some());
+}
+
+pub async fn a_step_that_somebody_knows_of_is_not_forgotten(backend: &dyn Backend) {
+    let store = backend.open().await;
+    let (me, session) = talk(&*store, 1).await;
+    let begin = words(me, session, "들어줘");
+    let (told, lease) = (begin.step_id, begin.lease_until);
+    store.begin_step(begin).await.unwrap();
+    assert!(store.acknowledge_step(told).await.unwrap());
+    assert!(!store.forget_step(told, lease).await.unwrap());
+    assert!(store.acknowledge_step(told).await.unwrap(), "by another");
+    assert!(!store.forget_step(told, lease).await.unwrap());
+    // It is no longer for that: nobody runs it.
+    assert_eq!(
+        store
+            .close_orphans(lease.plus(Duration::from_millis(1)), at(999))
+            .await
+            .unwrap(),
+        1
+    );
+    assert!(!store.acknowledge_step(told).await.unwrap(), "it has ended");
+    // Nor is one that somebody runs.
+    let begin = words(me, session, "또");
+    let run = begin.step_id;
+    store.begin_step(begin).await.unwrap();
+    let longer = lease.plus(Duration::from_secs(15));
+    store
+        .checkpoint_step(run, "네".into(), longer)
+        .await
+        .unwrap();
+    assert!(!store.forget_step(run, lease).await.unwrap());
+    let none = StepId(uuid::Uuid::from_u128(404));
+    assert!(!store.acknowledge_step(none).await.unwrap());
 }
 
 pub async fn orphans_are_closed_by_their_lease_and_keep_what_they_have(backend: &dyn Backend) {

@@ -120,7 +120,8 @@ async fn no_statement_reads_a_whole_table() {
         );
         let next = words(user_id, session_id, "말");
         store.begin_step(next.clone()).await.unwrap();
-        assert!(store.forget_step(next.step_id).await.unwrap());
+        let forgotten = store.forget_step(next.step_id, next.lease_until);
+        assert!(forgotten.await.unwrap());
         let closed = store.close_orphans(START, START).await.unwrap();
         assert_eq!(closed, if n == 0 { 49 } else { 0 });
         store.end_session(user_id, session_id, at(9)).await.unwrap();

@@ -227,21 +227,22 @@ async fn who_ends_a_turn_is_told_that_it_was_they_who_did() {
     }
     for cut in [false, true] {
         let begin = words(user_id, session_id, "말");
-        let step_id = begin.step_id;
+        let (step_id, lease) = (begin.step_id, begin.lease_until);
         store.begin_step(begin).await.unwrap();
         if cut {
             wire.cut();
         }
-        assert!(store.forget_step(step_id).await.unwrap(), "cut: {cut}");
+        let forgotten = store.forget_step(step_id, lease).await;
+        assert!(forgotten.unwrap(), "cut: {cut}");
         assert!(wire.was_cut());
         assert_eq!(store.step(user_id, step_id).await.unwrap(), None);
     }
     // Nor is one forgotten that has an end.
     let last = store.find_step(user_id, session_id, None).await.unwrap();
     let step_id = last.unwrap().step_id;
-    store.forget_step(step_id).await.unwrap();
+    store.forget_step(step_id, at(60)).await.unwrap();
     wire.cut();
-    assert!(!store.forget_step(step_id).await.unwrap());
+    assert!(!store.forget_step(step_id, at(60)).await.unwrap());
     assert!(wire.was_cut());
 }
 

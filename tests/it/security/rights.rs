@@ -24,9 +24,8 @@ async fn security_22_an_erasure_that_was_begun_is_finished() {
     let dir = Arc::new(tempfile::tempdir().unwrap());
     let server = Server::over(dir, Config::default(), None, |inner| {
         Arc::new(Unsure {
-            inner,
-            slow: Arc::new(Semaphore::new(1)),
             unknown: AtomicBool::new(true),
+            ..Unsure::over(inner)
         })
     })
     .await;
@@ -53,9 +52,8 @@ async fn security_22_what_is_said_to_be_overwritten_is() {
     let held = Arc::clone(&slow);
     let server = Server::over(Arc::clone(&dir), Config::default(), None, move |inner| {
         Arc::new(Unsure {
-            inner,
             slow: held,
-            unknown: AtomicBool::new(false),
+            ..Unsure::over(inner)
         })
     })
     .await;

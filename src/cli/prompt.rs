@@ -1,8 +1,11 @@
 //! `deepme prompt`.
 
 mod compare;
+mod results;
 
 use super::{CliError, Global, Result, note, say, say_json, terminal, wiring};
+use crate::config::PromptsAb;
+use crate::domain::prompt::ab::Split;
 use crate::domain::prompt::{self, Prompt as Version, PromptName};
 use crate::service::App;
 use clap::{Args, Subcommand};
@@ -25,6 +28,7 @@ Examples:
   deepme prompt diff ko
   deepme prompt diff ko 0 2
   deepme prompt replay ko 1 2 --session 0193a7c0-0000-7000-8000-000000000000 --reason 'told us that it was cold, ticket 12'
+  deepme prompt results --days 7                how the turns under each version went
   deepme prompt edit --user jiwoo@example.com";
 
 /// Options of `prompt`.
@@ -100,6 +104,8 @@ enum Action {
     /// Answer the last words of a session under two versions of a server's prompt, side by side. Nothing is stored,
     /// and the wish that the app sent with the words is not known any more.
     Replay(compare::Replay),
+    /// Count how the turns of the last days went under each version of the server's prompts. Shows no words and nobody.
+    Results(results::Results),
 }
 
 pub(super) fn run(global: &Global, command: Prompt) -> Result {
@@ -113,13 +119,26 @@ pub(super) fn run(global: &Global, command: Prompt) -> Result {
         match command.action {
             Action::Replay(_) => Ok(()),
             Action::Diff(command) => command.run(&app).await,
+            Action::Results(command) => command.run(&app).await,
             Action::List { json } => {
                 let prompts = app.prompts().await?;
+                let ab = app.settings().prompts.ab;
                 if json {
-                    return say_json(&prompts.iter().map(as_json).collect());
+                    let with_ab = |prompt: &Version| {
+                        let mut value = as_json(prompt);
+                        value["ab"] = serde_json::json!(split(prompt.name, ab));
+                        value
+                    };
+                    return say_json(&prompts.iter().map(with_ab).collect());
                 }
                 for prompt in prompts {
                     say(summary(&prompt))?;
+                    if let Some(Split { version, percent }) = split(prompt.name, ab) {
+                        let key = prompt.name.key();
+                        say(format_args!(
+                            "      {percent} of 100 people are told {key}@{version} instead (prompts.ab.{key})"
+                        ))?;
+                    }
                 }
                 Ok(())
             }
@@ -189,6 +208,14 @@ impl Which {
         }
         system(self.name.as_deref().unwrap_or_default())
     }
+}
+
+/// Who is told another version of this prompt, if anybody is.
+fn split(name: PromptName, ab: PromptsAb) -> Option<Split> {
+    let PromptName::System(language) = name else {
+        return None;
+    };
+    Some(ab.of(language)).filter(|split| split.percent > 0)
 }
 
 /// The server's own prompt of this name.

@@ -45,6 +45,7 @@ impl Reloader {
         } = self.config.reload(&new);
         // What can still be wrong comes first.
         let keys = self.keys.news(self.app.signing_keys()).await?;
+        self.app.check_ab(config.prompts.ab).await?;
         self.logging.set(&config)?;
         self.app.adopt(&config);
         self.config = config;

@@ -174,6 +174,10 @@ impl Server {
         }
         app.recognise_an_old_copy().await?;
         declared::declare(&app, &users).await?;
+        if let Err(error) = app.check_ab(app.settings().prompts.ab).await {
+            // Nobody is left alone for it.
+            tracing::warn!("{error}: the newest is told");
+        }
         let schema = app.schema_version().await?;
         let mut greeting = format!(
             "deepme {} on http://{address} (API description at http://{address}/docs)\n\

@@ -8,6 +8,7 @@ mod database_url;
 mod network;
 mod origin;
 mod overlay;
+mod prompts;
 mod reload;
 mod secret;
 mod sections;
@@ -16,11 +17,12 @@ mod users;
 pub use database_url::DatabaseUrl;
 pub use network::Network;
 pub use origin::Origin;
+pub use prompts::{ClientPrompts, PromptLanguage, Prompts, PromptsAb};
 pub use reload::Reload;
 pub use secret::Secret;
 pub use sections::{
-    Auth, Backup, ClientPrompts, Database, Limits, Llm, Log, LogFormat, Metrics, Model,
-    PromptLanguage, Prompts, Registration, Retention, Safety, Server, Webhook,
+    Auth, Backup, Database, Limits, Llm, Log, LogFormat, Metrics, Model, Registration, Retention,
+    Safety, Server, Webhook,
 };
 pub use users::{DeclaredUser, FirstPassword};
 
@@ -255,6 +257,13 @@ impl Config {
             return Err(wrong(
                 "safety.country must be two capital letters, such as KR",
             ));
+        }
+        for (key, split) in [("ko", self.prompts.ab.ko), ("en", self.prompts.ab.en)] {
+            if split.percent > 100 || split.version < 0 {
+                return Err(wrong(format!(
+                    "prompts.ab.{key}: percent must be 0 to 100, and version a version of the prompt"
+                )));
+            }
         }
         users::check(&self.users)
     }

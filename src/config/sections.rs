@@ -225,47 +225,6 @@ impl Default for Model {
     }
 }
 
-/// `[prompts]`
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Prompts {
-    /// What happens to a client's `system_prompt`.
-    pub client: ClientPrompts,
-    /// Which system prompt is used.
-    pub language: PromptLanguage,
-}
-
-impl Default for Prompts {
-    fn default() -> Self {
-        Self {
-            client: ClientPrompts::Append,
-            language: PromptLanguage::Auto,
-        }
-    }
-}
-
-/// What happens to a client's `system_prompt`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum ClientPrompts {
-    /// It goes below the server's own.
-    Append,
-    /// It is not used.
-    Ignore,
-}
-
-/// Which system prompt is used.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum PromptLanguage {
-    /// That of the person's words; Korean when they have no letters.
-    Auto,
-    /// Korean.
-    Ko,
-    /// English.
-    En,
-}
-
 /// `[limits]`
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]

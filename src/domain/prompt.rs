@@ -3,6 +3,7 @@
 //! Owns [`Prompt`] and the order in which instructions are stacked. Invariant: versions of a prompt
 //! only ever grow; going back means a new version with an old text.
 
+pub mod ab;
 pub mod variables;
 
 use super::error::{Error, Result};

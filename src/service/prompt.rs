@@ -3,8 +3,13 @@
 //! Invariant: what the store does not have, the program brings along as version 0.
 
 use super::App;
+use crate::config::PromptsAb;
+use crate::domain::prompt::ab::Tally;
 use crate::domain::prompt::{self, Language, Prompt, PromptName, variables};
-use crate::domain::{Error, Result, UserId};
+use crate::domain::{Error, ErrorCode, Result, Timestamp, UserId};
+
+/// Microseconds of a day.
+const DAY: i64 = 24 * 3600 * 1_000_000;
 
 impl App {
     /// The newest version of a prompt, or the given one.
@@ -72,6 +77,61 @@ impl App {
             .filter(|name| !stored.iter().any(|p| p.name == *name))
             .filter_map(PromptName::embedded);
         Ok(own.chain(stored.iter().cloned()).collect())
+    }
+
+    /// The earlier version of the server's own prompt that this person is told instead of the newest, if they
+    /// are on that side of `[prompts.ab]`. One that is not there is missed, not waited for.
+    pub(super) async fn earlier_for(
+        &self,
+        user_id: UserId,
+        language: Language,
+        ab: PromptsAb,
+    ) -> Option<Prompt> {
+        let name = PromptName::System(language);
+        let split = ab.of(language);
+        if !split.takes(name, user_id) {
+            return None;
+        }
+        let earlier = self.prompt(name, Some(split.version)).await;
+        earlier
+            .inspect_err(|error| {
+                tracing::warn!(prompt = %name.key(), version = split.version, code = %error.code(), causes = error.causes(),
+                    "the version of prompts.ab was not to be had: the newest is told");
+            })
+            .ok()
+    }
+
+    /// Refuses `[prompts.ab]` when it names a version that is not there.
+    pub async fn check_ab(&self, ab: PromptsAb) -> Result<()> {
+        for language in [Language::Korean, Language::English] {
+            let split = ab.of(language);
+            if split.percent == 0 {
+                continue;
+            }
+            let name = PromptName::System(language);
+            let found = self.prompt(name, Some(split.version)).await;
+            found.map_err(|error| match error.code() {
+                ErrorCode::NotFound => Error::new(
+                    ErrorCode::Config,
+                    format!(
+                        "prompts.ab.{key}.version is {}, and the prompt {key} has no such version: deepme prompt history {key}",
+                        split.version,
+                        key = language.as_str(),
+                    ),
+                ),
+                _ => error,
+            })?;
+        }
+        Ok(())
+    }
+
+    /// How the turns of the last `days` went, by the version of the server's own prompt that was told.
+    pub async fn tally_prompts(&self, days: u32) -> Result<Vec<Tally>> {
+        let back = i64::from(days) * DAY;
+        let since = self.clock.now().as_micros().saturating_sub(back);
+        self.store
+            .tally_prompts(Timestamp::from_micros(since))
+            .await
     }
 
     /// The person's own prompt.

@@ -10,6 +10,7 @@ mod accounts;
 pub mod copy;
 mod insights;
 pub mod postgres;
+mod prompts;
 mod rights;
 mod schema;
 pub mod sealing;
@@ -17,6 +18,7 @@ pub mod sqlite;
 
 pub use accounts::{Accounts, PasswordChange, Rotate, Rotated};
 pub use insights::{Insights, PutCard, StoredCard};
+pub use prompts::Prompts;
 pub use rights::{Deleted, Rights};
 pub use schema::{Migration, SCHEMA_VERSION, SchemaState, Unsealed};
 use schema::{SEALED_SINCE, UNSEALED};
@@ -37,7 +39,7 @@ use tokio::sync::broadcast;
 /// The documented contract of a database. Every method may also fail with `unavailable` when the
 /// database cannot be reached or does not answer in time, with `invalid_input` when a text holds the
 /// NUL character, which not every database can store, and with `internal` on a defect.
-pub trait Store: Accounts + Rights + Insights {
+pub trait Store: Accounts + Rights + Insights + Prompts {
     /// Whether what works on the database inside this process still does, however the database is:
     /// `false` means that only another process can help. A database elsewhere that does not answer is
     /// no reason. Takes as long as an answer may take.
@@ -195,31 +197,6 @@ pub trait Store: Accounts + Rights + Insights {
 
     /// What the person has used of a day.
     fn usage(&self, user_id: UserId, day: Day) -> BoxFuture<'_, Result<Usage>>;
-
-    /// Saves a new version of a prompt; the version. Of a person's own the newest
-    /// [`PERSONAL_KEPT`](crate::domain::prompt::PERSONAL_KEPT) are kept.
-    fn add_prompt(
-        &self,
-        name: PromptName,
-        body: String,
-        at: Timestamp,
-    ) -> BoxFuture<'_, Result<Prompt>>;
-
-    /// The newest version of a prompt, or the given one.
-    fn prompt(
-        &self,
-        name: PromptName,
-        version: Option<i64>,
-    ) -> BoxFuture<'_, Result<Option<Prompt>>>;
-
-    /// All versions of a prompt, newest first.
-    fn prompt_history(&self, name: PromptName) -> BoxFuture<'_, Result<Vec<Prompt>>>;
-
-    /// The newest version of every stored prompt, by name.
-    fn prompts(&self) -> BoxFuture<'_, Result<Vec<Prompt>>>;
-
-    /// Forgets every version of a prompt; `false` when there was none.
-    fn delete_prompt(&self, name: PromptName) -> BoxFuture<'_, Result<bool>>;
 }
 
 /// A text as every backend can store it; `invalid_input` when it holds the NUL character.

@@ -214,7 +214,8 @@ macro_rules! every_case {
                 racers_get_versions_of_their_own,
                 a_persons_prompt_is_theirs_and_can_be_forgotten,
                 a_personal_prompt_needs_its_person,
-                the_newest_versions_of_a_personal_prompt_are_kept;
+                the_newest_versions_of_a_personal_prompt_are_kept,
+                turns_are_tallied_by_the_prompt_that_was_told;
         }
     };
 }

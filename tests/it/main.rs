@@ -24,6 +24,7 @@ mod talkers;
 mod backup;
 mod bad_frames;
 mod bad_requests;
+mod beside;
 mod cards;
 mod chain;
 mod command_line;

@@ -15,12 +15,19 @@ fn keys() -> BTreeMap<String, String> {
     let model = toml::Table::try_from(Model::default()).unwrap();
     sections.insert("models.NAME".to_owned(), model.into());
     let mut keys = BTreeMap::new();
-    for (section, values) in sections {
-        for (key, value) in values.as_table().unwrap() {
-            keys.insert(format!("{section}.{key}"), value.to_string());
+    flatten(&sections, "", &mut keys);
+    keys
+}
+
+fn flatten(table: &toml::Table, above: &str, keys: &mut BTreeMap<String, String>) {
+    for (key, value) in table {
+        match value.as_table() {
+            Some(inner) => flatten(inner, &format!("{above}{key}."), keys),
+            None => {
+                keys.insert(format!("{above}{key}"), value.to_string());
+            }
         }
     }
-    keys
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 mod accounts;
 mod insights;
+mod prompts;
 mod rights;
 mod taken_back;
 
@@ -9,7 +10,7 @@ use crate::support::Server;
 use deepme::config::Config;
 use deepme::domain::keyring::WrappedKey;
 use deepme::domain::meter::Load;
-use deepme::domain::prompt::{Prompt, PromptName};
+use deepme::domain::prompt::PromptName;
 use deepme::domain::session::EmotionSession;
 use deepme::domain::step::{EmotionStep, MessageId};
 use deepme::domain::usage::{Day, Usage};
@@ -302,34 +303,5 @@ impl Store for Unsure {
         prompts: Vec<PromptName>,
     ) -> BoxFuture<'_, Result<Briefing>> {
         self.inner.briefing(session_id, before, limit, prompts)
-    }
-
-    fn add_prompt(
-        &self,
-        name: PromptName,
-        body: String,
-        at: Timestamp,
-    ) -> BoxFuture<'_, Result<Prompt>> {
-        self.inner.add_prompt(name, body, at)
-    }
-
-    fn prompt(
-        &self,
-        name: PromptName,
-        version: Option<i64>,
-    ) -> BoxFuture<'_, Result<Option<Prompt>>> {
-        self.inner.prompt(name, version)
-    }
-
-    fn prompt_history(&self, name: PromptName) -> BoxFuture<'_, Result<Vec<Prompt>>> {
-        self.inner.prompt_history(name)
-    }
-
-    fn prompts(&self) -> BoxFuture<'_, Result<Vec<Prompt>>> {
-        self.inner.prompts()
-    }
-
-    fn delete_prompt(&self, name: PromptName) -> BoxFuture<'_, Result<bool>> {
-        self.inner.delete_prompt(name)
     }
 }

@@ -55,7 +55,13 @@ pub(super) async fn own(
 ) -> Own {
     let name = PromptName::System(language);
     let newest = || stored.iter().find(|p| p.name == name).cloned();
-    let prompt = brief.trial.clone().or_else(newest);
+    let other = if let Some(trial) = &brief.trial {
+        Some(trial.clone())
+    } else {
+        let ab = brief.settings.prompts.ab;
+        app.earlier_for(turn.user_id, language, ab).await
+    };
+    let prompt = other.or_else(newest);
     let prompt = prompt.or_else(|| name.embedded()).unwrap_or(Prompt {
         name,
         version: 0,

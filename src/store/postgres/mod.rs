@@ -27,7 +27,7 @@ use super::{BeginStep, Begun, Briefing, FinishStep, Fold, Migration, SchemaState
 use crate::config;
 use crate::domain::keyring::WrappedKey;
 use crate::domain::meter::Load;
-use crate::domain::prompt::{Prompt, PromptName};
+use crate::domain::prompt::PromptName;
 use crate::domain::session::EmotionSession;
 use crate::domain::step::{EmotionStep, MessageId};
 use crate::domain::usage::{Day, Usage};
@@ -412,37 +412,5 @@ impl Store for PostgresStore {
 
     fn usage(&self, user_id: UserId, day: Day) -> BoxFuture<'_, Result<Usage>> {
         run!(self, Again::Always, |c| usage::of(&c, user_id, day))
-    }
-
-    fn add_prompt(
-        &self,
-        name: PromptName,
-        body: String,
-        at: Timestamp,
-    ) -> BoxFuture<'_, Result<Prompt>> {
-        // Done twice, it would be two versions.
-        run!(self, Again::IfUndone, |c| prompts::add(&c, name, &body, at))
-    }
-
-    fn prompt(
-        &self,
-        name: PromptName,
-        version: Option<i64>,
-    ) -> BoxFuture<'_, Result<Option<Prompt>>> {
-        run!(self, Again::Always, |c| prompts::get(&c, name, version))
-    }
-
-    fn prompt_history(&self, name: PromptName) -> BoxFuture<'_, Result<Vec<Prompt>>> {
-        run!(self, Again::Always, |c| prompts::history(&c, name))
-    }
-
-    fn prompts(&self) -> BoxFuture<'_, Result<Vec<Prompt>>> {
-        run!(self, Again::Always, |c| prompts::list(&c))
-    }
-
-    fn delete_prompt(&self, name: PromptName) -> BoxFuture<'_, Result<bool>> {
-        run!(self, Again::Always, |c, unknown| prompts::delete(
-            &c, name, unknown
-        ))
     }
 }

@@ -1,12 +1,52 @@
-//! Statements about prompts.
+//! The part of the store that is about prompts, on a server.
 
-use super::pool::{Done, raced};
-use super::{corrupt, time};
-use crate::domain::Timestamp;
+use super::pool::{Again, Done, raced};
+use super::{PostgresStore, corrupt, run, time};
+use crate::domain::prompt::ab::Tally;
 use crate::domain::prompt::{PERSONAL_KEPT, Prompt, PromptName};
-use crate::store::storable;
+use crate::domain::{Result, Timestamp};
+use crate::store::{Prompts, storable};
 use deadpool_postgres::Object;
+use futures_util::future::BoxFuture;
+use std::ops::ControlFlow;
+use tokio::time::timeout_at;
 use tokio_postgres::Row;
+
+impl Prompts for PostgresStore {
+    fn add_prompt(
+        &self,
+        name: PromptName,
+        body: String,
+        at: Timestamp,
+    ) -> BoxFuture<'_, Result<Prompt>> {
+        // Done twice, it would be two versions.
+        run!(self, Again::IfUndone, |c| add(&c, name, &body, at))
+    }
+
+    fn prompt(
+        &self,
+        name: PromptName,
+        version: Option<i64>,
+    ) -> BoxFuture<'_, Result<Option<Prompt>>> {
+        run!(self, Again::Always, |c| get(&c, name, version))
+    }
+
+    fn prompt_history(&self, name: PromptName) -> BoxFuture<'_, Result<Vec<Prompt>>> {
+        run!(self, Again::Always, |c| history(&c, name))
+    }
+
+    fn prompts(&self) -> BoxFuture<'_, Result<Vec<Prompt>>> {
+        run!(self, Again::Always, |c| list(&c))
+    }
+
+    fn tally_prompts(&self, since: Timestamp) -> BoxFuture<'_, Result<Vec<Tally>>> {
+        run!(self, Again::Always, |c| tally(&c, since))
+    }
+
+    fn delete_prompt(&self, name: PromptName) -> BoxFuture<'_, Result<bool>> {
+        run!(self, Again::Always, |c, unknown| delete(&c, name, unknown))
+    }
+}
 
 const COLUMNS: &str = "name, version, body, created_at";
 
@@ -93,4 +133,33 @@ pub(super) async fn delete(c: &Object, name: PromptName, unknown: bool) -> Done<
         .prepare_cached("DELETE FROM prompts WHERE name = $1")
         .await?;
     Ok(c.execute(&statement, &[&name.key()]).await? > 0 || unknown)
+}
+
+pub(super) async fn tally(c: &Object, since: Timestamp) -> Done<Vec<Tally>> {
+    let statement = c
+        .prepare_cached(
+            "SELECT split_part(prompt_version, '+', 1) COLLATE \"C\" AS own, count(DISTINCT user_id), count(*),
+                    count(*) FILTER (WHERE status = 'complete'), count(*) FILTER (WHERE status = 'cancelled'),
+                    count(*) FILTER (WHERE EXISTS (
+                        SELECT 1 FROM steps n WHERE n.session_id = t.session_id AND n.step_order = t.step_order + 1
+                    )),
+                    round(avg(output_tokens))::bigint
+             FROM steps t JOIN sessions USING (session_id)
+             WHERE prompt_version IS NOT NULL AND status <> 'pending' AND created_at >= $1
+             GROUP BY own ORDER BY own",
+        )
+        .await?;
+    let rows = c.query(&statement, &[&since.as_micros()]).await?;
+    let tally = |row: &Row| {
+        Ok(Tally {
+            prompt_version: row.try_get(0)?,
+            people: row.try_get(1)?,
+            turns: row.try_get(2)?,
+            complete: row.try_get(3)?,
+            cancelled: row.try_get(4)?,
+            went_on: row.try_get(5)?,
+            output_tokens: row.try_get(6)?,
+        })
+    };
+    rows.iter().map(tally).collect()
 }

@@ -25,7 +25,7 @@ use super::{
 };
 use crate::domain::keyring::WrappedKey;
 use crate::domain::meter::Load;
-use crate::domain::prompt::{Prompt, PromptName};
+use crate::domain::prompt::PromptName;
 use crate::domain::session::EmotionSession;
 use crate::domain::step::{EmotionStep, MessageId};
 use crate::domain::usage::{Day, Usage};
@@ -408,34 +408,5 @@ impl Store for SqliteStore {
 
     fn usage(&self, user_id: UserId, day: Day) -> BoxFuture<'_, Result<Usage>> {
         Box::pin(self.workers.read(move |c| usage::of(c, user_id, day)))
-    }
-
-    fn add_prompt(
-        &self,
-        name: PromptName,
-        body: String,
-        at: Timestamp,
-    ) -> BoxFuture<'_, Result<Prompt>> {
-        Box::pin(self.workers.write(move |c| prompts::add(c, name, body, at)))
-    }
-
-    fn prompt(
-        &self,
-        name: PromptName,
-        version: Option<i64>,
-    ) -> BoxFuture<'_, Result<Option<Prompt>>> {
-        Box::pin(self.workers.read(move |c| prompts::get(c, name, version)))
-    }
-
-    fn prompt_history(&self, name: PromptName) -> BoxFuture<'_, Result<Vec<Prompt>>> {
-        Box::pin(self.workers.read(move |c| prompts::history(c, name)))
-    }
-
-    fn prompts(&self) -> BoxFuture<'_, Result<Vec<Prompt>>> {
-        Box::pin(self.workers.read(prompts::list))
-    }
-
-    fn delete_prompt(&self, name: PromptName) -> BoxFuture<'_, Result<bool>> {
-        Box::pin(self.workers.write(move |c| prompts::delete(c, name)))
     }
 }

@@ -1,10 +1,47 @@
-//! Statements about prompts.
+//! The part of the store that is about prompts, on the embedded backend.
 
-use super::{corrupt, failed, time};
+use super::{SqliteStore, corrupt, failed, time};
+use crate::domain::prompt::ab::Tally;
 use crate::domain::prompt::{PERSONAL_KEPT, Prompt, PromptName};
 use crate::domain::{Result, Timestamp};
-use crate::store::storable;
+use crate::store::{Prompts, storable};
+use futures_util::future::BoxFuture;
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
+
+impl Prompts for SqliteStore {
+    fn add_prompt(
+        &self,
+        name: PromptName,
+        body: String,
+        at: Timestamp,
+    ) -> BoxFuture<'_, Result<Prompt>> {
+        Box::pin(self.workers.write(move |c| add(c, name, body, at)))
+    }
+
+    fn prompt(
+        &self,
+        name: PromptName,
+        version: Option<i64>,
+    ) -> BoxFuture<'_, Result<Option<Prompt>>> {
+        Box::pin(self.workers.read(move |c| get(c, name, version)))
+    }
+
+    fn prompt_history(&self, name: PromptName) -> BoxFuture<'_, Result<Vec<Prompt>>> {
+        Box::pin(self.workers.read(move |c| history(c, name)))
+    }
+
+    fn prompts(&self) -> BoxFuture<'_, Result<Vec<Prompt>>> {
+        Box::pin(self.workers.read(list))
+    }
+
+    fn delete_prompt(&self, name: PromptName) -> BoxFuture<'_, Result<bool>> {
+        Box::pin(self.workers.write(move |c| delete(c, name)))
+    }
+
+    fn tally_prompts(&self, since: Timestamp) -> BoxFuture<'_, Result<Vec<Tally>>> {
+        Box::pin(self.workers.read(move |c| tally(c, since)))
+    }
+}
 
 fn prompt(row: &Row<'_>) -> rusqlite::Result<Prompt> {
     let name: String = row.get(0)?;
@@ -73,4 +110,29 @@ pub(super) fn delete(c: &Connection, name: PromptName) -> Result<bool> {
         .and_then(|mut s| s.execute([name.key()]))
         .map(|gone| gone > 0)
         .map_err(failed)
+}
+
+pub(super) fn tally(c: &Connection, since: Timestamp) -> Result<Vec<Tally>> {
+    let tally = |row: &Row<'_>| {
+        Ok(Tally {
+            prompt_version: row.get(0)?,
+            people: row.get(1)?,
+            turns: row.get(2)?,
+            complete: row.get(3)?,
+            cancelled: row.get(4)?,
+            went_on: row.get(5)?,
+            output_tokens: row.get(6)?,
+        })
+    };
+    c.prepare_cached(
+        "SELECT substr(prompt_version, 1, instr(prompt_version || '+', '+') - 1) AS own, count(DISTINCT user_id), count(*),
+                sum(status = 'complete'), sum(status = 'cancelled'),
+                sum(EXISTS (SELECT 1 FROM steps n WHERE n.session_id = t.session_id AND n.step_order = t.step_order + 1)),
+                CAST(round(avg(output_tokens)) AS INTEGER)
+         FROM steps t JOIN sessions USING (session_id)
+         WHERE prompt_version IS NOT NULL AND status <> 'pending' AND created_at >= ?1
+         GROUP BY own ORDER BY own",
+    )
+    .and_then(|mut s| s.query_map([since.as_micros()], tally)?.collect())
+    .map_err(failed)
 }

@@ -40,6 +40,22 @@ fn prompts_are_listed_changed_and_rolled_back() {
         .run(&["prompt", "show", "ko", "--at", "9"], "")
         .failed(1, "no such prompt");
 
+    let ab = [
+        ("DEEPME_PROMPTS__AB__KO__VERSION", "1"),
+        ("DEEPME_PROMPTS__AB__KO__PERCENT", "80"),
+    ];
+    let list = machine.run_with(&["prompt", "list"], "", &ab).ok();
+    let told = "80 of 100 people are told ko@1 instead (prompts.ab.ko)";
+    assert!(list.out.contains(told), "{list:?}");
+    let list = machine
+        .run_with(&["prompt", "list", "--json"], "", &ab)
+        .ok();
+    let list = list.json();
+    let ko = list.as_array().unwrap().iter().find(|p| p["name"] == "ko");
+    assert_eq!(ko.unwrap()["ab"]["percent"], 80);
+    let none = machine.run(&["prompt", "results"], "").ok();
+    assert_eq!(none.out, "no turns in 30 days\n");
+
     let back = machine.run(&["prompt", "rollback", "ko", "1"], "").ok();
     assert!(back.out.contains("ko@3"));
     machine.run(&["prompt", "rollback", "ko", "0"], "").ok();

@@ -1,8 +1,10 @@
 //! Prompts: versions only grow, and a person's own are theirs.
 
-use super::{Backend, at, person};
+use super::{Backend, at, finished, person, talk, words};
 use deepme::domain::UserId;
+use deepme::domain::prompt::ab::Tally;
 use deepme::domain::prompt::{Language, PERSONAL_KEPT, PromptName};
+use deepme::domain::step::StepStatus;
 use futures_util::future::join_all;
 use uuid::Uuid;
 
@@ -101,4 +103,52 @@ pub async fn a_personal_prompt_needs_its_person(backend: &dyn Backend) {
     let nobody = PromptName::Personal(UserId(Uuid::from_u128(5)));
     assert!(store.add_prompt(nobody, "x".into(), at(0)).await.is_err());
     assert_eq!(store.prompts().await.unwrap(), []);
+}
+
+pub async fn turns_are_tallied_by_the_prompt_that_was_told(backend: &dyn Backend) {
+    let store = backend.open().await;
+    assert_eq!(store.tally_prompts(at(0)).await.unwrap(), []);
+    let (me, mine) = talk(&*store, 1).await;
+    let (you, yours) = talk(&*store, 2).await;
+    let said = async |(user, session), second, version: Option<&str>, status, tokens| {
+        let mut begin = words(user, session, "말");
+        begin.at = at(second);
+        let mut finish = finished(begin.step_id, "네");
+        finish.prompt_version = version.map(str::to_owned);
+        finish.status = status;
+        finish.output_tokens = tokens;
+        store.begin_step(begin).await.unwrap();
+        store.finish_step(finish).await.unwrap().unwrap();
+    };
+    let (whole, stopped) = (StepStatus::Complete, StepStatus::Cancelled);
+    said((me, mine), 1, Some("ko@1"), whole, Some(10)).await;
+    said((me, mine), 2, Some("ko@2+personal@7"), whole, Some(20)).await;
+    said((me, mine), 3, Some("ko@2"), stopped, Some(41)).await;
+    said((me, mine), 4, Some("en@0"), StepStatus::Failed, None).await;
+    said((you, yours), 5, Some("ko@2"), StepStatus::Interrupted, None).await;
+    said((you, yours), 6, None, StepStatus::Failed, None).await;
+    // One that runs is none yet.
+    store.begin_step(words(you, yours, "또")).await.unwrap();
+    let tally =
+        |version: &str, [people, turns, complete, cancelled, went_on]: [i64; 5], tokens| Tally {
+            prompt_version: version.to_owned(),
+            people,
+            turns,
+            complete,
+            cancelled,
+            went_on,
+            output_tokens: tokens,
+        };
+    let english = tally("en@0", [1, 1, 0, 0, 0], None);
+    let second = tally("ko@2", [2, 3, 1, 1, 3], Some(31));
+    assert_eq!(
+        store.tally_prompts(at(0)).await.unwrap(),
+        [
+            english.clone(),
+            tally("ko@1", [1, 1, 1, 0, 1], Some(10)),
+            second.clone()
+        ]
+    );
+    assert_eq!(store.tally_prompts(at(2)).await.unwrap(), [english, second]);
+    assert_eq!(store.tally_prompts(at(7)).await.unwrap(), []);
 }

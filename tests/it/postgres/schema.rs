@@ -9,7 +9,7 @@ use deepme::domain::time::ManualClock;
 use deepme::domain::{ErrorCode, UserId};
 use deepme::store::postgres::{Connector, PostgresStore};
 use deepme::store::sqlite::SqliteStore;
-use deepme::store::{Accounts as _, Store as _};
+use deepme::store::{Accounts as _, Prompts as _};
 use rusqlite::Connection;
 use std::collections::BTreeSet;
 use tokio_postgres::error::SqlState;

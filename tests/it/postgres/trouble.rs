@@ -10,7 +10,7 @@ use deepme::domain::step::StepStatus;
 use deepme::domain::user::Email;
 use deepme::domain::{ErrorCode, UserId};
 use deepme::store::postgres::{Connector, PostgresStore};
-use deepme::store::{Begun, Store};
+use deepme::store::{Begun, Prompts as _, Store};
 use futures_util::future::join_all;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

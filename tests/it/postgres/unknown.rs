@@ -9,7 +9,7 @@ use deepme::domain::prompt::{Language, PromptName};
 use deepme::domain::step::StepStatus;
 use deepme::domain::{ErrorCode, SessionId, UserId};
 use deepme::store::postgres::{Connector, PostgresStore};
-use deepme::store::{Accounts as _, Begun, Store as _};
+use deepme::store::{Accounts as _, Begun, Prompts as _, Store as _};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};

@@ -168,7 +168,10 @@ async fn the_page_knows_whom_this_server_lets_in_and_whom_to_call() {
         {"contact": "119", "ko": "응급 구조", "en": "Ambulance and rescue"},
     ]);
     let page = get(&server, "/").await;
-    let usual = json!({"registration": "open", "guests": false, "lines": korea});
+    let feelings = Emotion::ALL
+        .map(|label| json!({"label": label.as_str(), "ko": label.korean(), "en": label.english()}));
+    let usual =
+        json!({"registration": "open", "guests": false, "lines": korea, "feelings": feelings});
     assert_eq!(told(&page), usual);
     let closed = Server::with(|config| {
         config.auth.registration = Registration::Invite;
@@ -246,6 +249,76 @@ async fn every_text_that_the_page_asks_for_is_there() {
     let page = get(&server, "/").await;
     let directory = directory(page.text());
     let words = get(&server, &format!("{directory}words.js")).await;
+    let texts = names(words.text(), "texts");
+    assert!(texts.len() > 60, "{texts:?}");
+    let mut asked = BTreeSet::new();
+    for attribute in [
+        " data-t=\"",
+        " data-t-label=\"",
+        " data-t-title=\"",
+        " data-t-placeholder=\"",
+    ] {
+        for rest in page.text().split(attribute).skip(1) {
+            asked.insert(rest.split('"').next().unwrap().to_owned());
+        }
+    }
+    for name in SCRIPTS {
+        let file = get(&server, &format!("{directory}{name}")).await;
+        for (at, call) in file.text().match_indices("t(\"") {
+            let (before, rest) = file.text().split_at(at);
+            if !before.ends_with(|c: char| c.is_alphanumeric()) {
+                asked.insert(rest[call.len()..].split('"').next().unwrap().to_owned());
+            }
+        }
+    }
+    let missing: Vec<_> = asked.difference(&texts).collect();
+    assert!(
+        missing.is_empty() && asked.len() > 40,
+        "{missing:?} of {asked:?}"
+    );
+    // What the server may refuse a person is told in the person's language.
+    let errors = names(words.text(), "errors");
+    for code in [
+        "weak_password",
+        "wrong_credentials",
+        "email_taken",
+        "registration_closed",
+        "invite_needed",
+        "session_ended",
+        "turn_in_progress",
+        "too_large",
+        "too_many",
+        "quota_exceeded",
+        "overloaded",
+        "unavailable",
+        "interrupted",
+        "model_unavailable",
+        "internal",
+        "not_found",
+        "overloaded:card",
+        "invalid_input:user_input",
+        "invalid_input:email",
+    ] {
+        assert!(errors.contains(code), "{code}");
+    }
+}
+
+#[tokio::test]
+async fn the_page_has_a_name_for_every_feeling_and_for_every_part_of_a_card() {
+    let server = Server::start().await;
+    let page = get(&server, "/").await;
+    let directory = directory(page.text());
+    let words = get(&server, &format!("{directory}words.js")).await;
+    // Each label can be told as a guess; what it is called comes with the page.
+    let table = between(words.text(), "const guesses = {\n", "\n};\n");
+    let guessed = table
+        .lines()
+        .map(|line| line.trim().split(':').next().unwrap());
+    assert!(guessed.eq(Emotion::ALL.map(Emotion::as_str)), "{table}");
+    assert!(
+        !words.text().contains("\"joyful\""),
+        "names are not kept twice"
+    );
     let texts = names(words.text(), "texts");
     assert!(texts.len() > 60, "{texts:?}");
     let mut asked = BTreeSet::new();

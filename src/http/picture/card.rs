@@ -64,10 +64,7 @@ pub(in crate::http) fn draw(card: &CardBody, language: Language) -> String {
     let emotions: Vec<&str> = card
         .emotions
         .iter()
-        .map(|emotion| match language {
-            Language::Korean => emotion.korean(),
-            Language::English => emotion.as_str(),
-        })
+        .map(|emotion| emotion.name(language))
         .collect();
     if !emotions.is_empty() {
         page.y += 4;

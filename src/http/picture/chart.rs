@@ -260,10 +260,7 @@ impl Chart {
     }
 
     const fn name(&self, label: Emotion) -> &'static str {
-        match self.language {
-            Language::Korean => label.korean(),
-            Language::English => label.as_str(),
-        }
+        label.name(self.language)
     }
 
     /// Pixels between two places.

@@ -6,6 +6,7 @@
 //! them for good; with `server.page` off there is nothing here.
 
 use super::Surface;
+use crate::domain::emotion::Emotion;
 use crate::domain::safety::Tier;
 use crate::safety::resources::Kind;
 use crate::safety::{Lang, resources};
@@ -152,7 +153,8 @@ pub(super) fn router(shown: bool) -> Router<Surface> {
         .route("/page/{version}/{name}", get(asset))
 }
 
-/// The page with what it must know of the server before anybody is logged in: whom it lets in, and whom to call.
+/// The page with what it must know of the server before anybody is logged in: whom it lets in, whom to call, and what
+/// the labels of feelings are called.
 fn index(app: &App) -> String {
     let resources = resources(&app.settings().safety.country, Tier::Elevated, &[]);
     let talk = resources.iter().take(1);
@@ -166,10 +168,16 @@ fn index(app: &App) -> String {
             json!({"contact": line.number, "ko": line.name(Lang::Ko), "en": line.name(Lang::En)})
         })
         .collect();
+    // What people are told of the labels is written in one place, which is not the page.
+    let feelings: Vec<_> = Emotion::ALL
+        .iter()
+        .map(|label| json!({"label": label, "ko": label.korean(), "en": label.english()}))
+        .collect();
     let server = json!({
         "registration": app.config().auth.registration,
         "guests": app.config().auth.guests,
         "lines": lines,
+        "feelings": feelings,
     });
     // Inside a script element nothing may look like the end of it.
     let server = server.to_string().replace('<', "\\u003c");

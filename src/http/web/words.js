@@ -143,35 +143,40 @@ const texts = {
   no_network: ["서버에 닿지 못했어요. 연결을 확인하고 다시 해 주세요.", "The server cannot be reached. Please check the connection and try again."],
 };
 
-/** The server's labels of what somebody felt: the name, and how a guess is told. In no telling is it a finding. */
-const felt = {
-  joy: [["기쁨", "joyful"], ["기뻐 보였어요", "You may have felt joyful"]],
-  confident: [["자신", "confident"], ["자신 있어 보였어요", "You may have felt confident"]],
-  eager: [["열정", "eager"], ["의욕이 있어 보였어요", "You may have felt eager"]],
-  moved: [["감동", "moved"], ["뭉클해 보였어요", "You may have felt moved"]],
-  calm: [["편안", "calm"], ["편안해 보였어요", "You may have felt calm"]],
-  bored: [["심심", "bored"], ["심심해 보였어요", "You may have felt bored"]],
-  tired: [["피곤", "tired"], ["피곤해 보였어요", "You may have felt tired"]],
-  even: [["담담", "even"], ["담담해 보였어요", "You may have felt neither good nor bad"]],
-  lonely: [["고독", "lonely"], ["외로워 보였어요", "You may have felt lonely"]],
-  shame: [["수치", "ashamed"], ["부끄러워 보였어요", "You may have felt ashamed"]],
-  sad: [["우울", "sad"], ["슬퍼 보였어요", "You may have felt sad"]],
-  frustrated: [["좌절", "frustrated"], ["답답해 보였어요", "You may have felt frustrated"]],
-  confused: [["혼란", "confused"], ["혼란스러워 보였어요", "You may have felt confused"]],
-  anxious: [["불안", "anxious"], ["불안해 보였어요", "You may have felt anxious"]],
-  angry: [["분노", "angry"], ["화나 보였어요", "You may have felt angry"]],
+/** What the server calls its labels of what somebody felt, in its order: `{ label, ko, en }`. It is told in the page. */
+const named = JSON.parse(document.getElementById("server").textContent).feelings;
+
+/** How a guess of one is told in Korean; in English by its name. It is a finding in neither. */
+const guesses = {
+  joy: "기뻐 보였어요",
+  confident: "자신 있어 보였어요",
+  eager: "의욕이 있어 보였어요",
+  moved: "뭉클해 보였어요",
+  calm: "편안해 보였어요",
+  bored: "심심해 보였어요",
+  tired: "피곤해 보였어요",
+  even: "담담해 보였어요",
+  lonely: "외로워 보였어요",
+  shame: "부끄러워 보였어요",
+  sad: "슬퍼 보였어요",
+  frustrated: "답답해 보였어요",
+  confused: "혼란스러워 보였어요",
+  anxious: "불안해 보였어요",
+  angry: "화나 보였어요",
 };
+/** "Even" is no word for how one felt. */
+const guessed = ({ label, en }) => `You may have felt ${label === "even" ? "neither good nor bad" : en}`;
 
-/** The labels that have a name here, in the server's order. */
-export const feelings = Object.keys(felt);
+/** The labels that can be told, in the server's order. */
+export const feelings = named.map(({ label }) => label).filter((label) => label in guesses);
 
-/** The name of one; a server that is newer may know more of them. */
-export const feeling = (label) => (label in felt ? one(felt[label][0]) : label);
-
-for (const [label, [name, guess]] of Object.entries(felt)) {
-  texts[`is_${label}`] = name;
-  texts[`seemed_${label}`] = guess;
+for (const one of named) {
+  texts[`is_${one.label}`] = [one.ko, one.en];
+  texts[`seemed_${one.label}`] = [guesses[one.label], guessed(one)];
 }
+
+/** The name of one; a server that was renewed since the page was loaded may know more of them. */
+export const feeling = (label) => (`is_${label}` in texts ? t(`is_${label}`) : label);
 
 /** By the server's code, or `code:field`. */
 const errors = {

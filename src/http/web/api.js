@@ -148,8 +148,23 @@ export class Api {
   }
 
   /** The same as a picture. The token goes in a header, so this cannot be the source of an image itself. */
-  async flowPicture(sessionId, language) {
-    return (await this.#call("GET", `/emotion/sessions/${sessionId}/flow?format=svg&lang=${language}`)).blob();
+  async flowPicture(sessionId, language, narrow) {
+    return this.#picture(`/emotion/sessions/${sessionId}/flow?`, language, narrow);
+  }
+
+  /** How the conversations since `from` felt. */
+  async trend(from) {
+    return this.get(`/emotion/trends/user/${this.person.user_id}?from=${from}`);
+  }
+
+  /** The same as a picture, with the days of this place. */
+  async trendPicture(from, language, narrow) {
+    const path = `/emotion/trends/user/${this.person.user_id}?from=${from}&utc_offset=${-new Date().getTimezoneOffset()}&`;
+    return this.#picture(path, language, narrow);
+  }
+
+  async #picture(path, language, narrow) {
+    return (await this.#call("GET", `${path}format=svg&lang=${language}&width=${narrow ? "narrow" : "wide"}`)).blob();
   }
 
   /** The card of a conversation; null while there is none. */

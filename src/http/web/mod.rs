@@ -35,7 +35,7 @@ struct Asset {
 
 const SCRIPT: &str = "text/javascript; charset=utf-8";
 
-const ASSETS: [Asset; 16] = [
+const ASSETS: [Asset; 18] = [
     Asset {
         name: "page.css",
         kind: "text/css; charset=utf-8",
@@ -80,6 +80,16 @@ const ASSETS: [Asset; 16] = [
         name: "look.js",
         kind: SCRIPT,
         text: include_str!("look.js"),
+    },
+    Asset {
+        name: "picture.js",
+        kind: SCRIPT,
+        text: include_str!("picture.js"),
+    },
+    Asset {
+        name: "sheet.js",
+        kind: SCRIPT,
+        text: include_str!("sheet.js"),
     },
     Asset {
         name: "card.js",

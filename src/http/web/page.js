@@ -5,6 +5,7 @@
 //   log.js     the conversation on the screen and for screen readers
 //   felt.js    what a message felt like: the server's guess, and the person's own word
 //   look.js, card.js   looking back on a conversation: how it went, and its card
+//   picture.js, sheet.js   a picture of the server's with the same in words, the dialog that asks for it
 //   door.js, drawer.js, box.js, beside.js, words.js, keep.js   logging in, the list and the person's rights, the box that
 //              one writes in, what is said beside it, texts, what is kept in the browser
 

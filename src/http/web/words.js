@@ -97,7 +97,6 @@ const texts = {
     "이 대화의 마음 흐름을 그린 그림이에요. 쓴 글에서 짐작한 것이고, 진단이 아니에요. 아래에 글로도 있어요.",
     "A picture of how this conversation felt. It is guessed from what was written and no diagnosis. Below it is in words, too.",
   ],
-  guessed: ["쓴 글에서 짐작한 것이고, 진단이 아니에요.", "Guessed from what was written; not a diagnosis."],
   flow_too: ["마음의 흐름도 보기", "See how it went, too"],
   flow_in_words: ["글로 보기", "In words"],
   older: ["더 오래된 것은 빠져 있어요.", "What is older is left out."],

@@ -142,6 +142,11 @@ export class Api {
     return this.get(`/emotion/steps/${sessionId}`);
   }
 
+  /** Ends a conversation: it can be read from then on, and no more. One that has ended stays as it is. */
+  async end(sessionId) {
+    return (await this.#call("POST", `/emotion/sessions/${sessionId}/end`)).json();
+  }
+
   /** How the moods of a conversation follow each other. */
   async flow(sessionId) {
     return this.get(`/emotion/sessions/${sessionId}/flow`);

@@ -11,6 +11,10 @@ import { feeling, hour, spoken, t } from "./words.js";
 
 const by = (id) => document.getElementById(id);
 
+/** How often, and after how many milliseconds each time, we look for a card that is being made. */
+const LOOKS = 30;
+const BETWEEN = 1500;
+
 export class Look {
   #api;
   #sheet;
@@ -21,20 +25,43 @@ export class Look {
     this.#sheet = new Sheet(by("look"), on.left);
   }
 
-  /** Opens it for a conversation. */
-  async show(sessionId) {
+  /** Opens it for a conversation. @param coming whether it has just ended: its card is being made */
+  async show(sessionId, coming = false) {
     by("look-body").replaceChildren();
     this.#sheet.open();
     by("look-status").textContent = t("gathering");
     const here = await this.#sheet.run(by("look").querySelector(".trouble"), async (here) => {
       const [flow, card] = await Promise.all([this.#api.flow(sessionId), this.#api.card(sessionId)]);
       if (!here()) return;
-      const parts = [this.#flow(flow, card?.kind === "care"), this.#card(sessionId, card)];
+      const waits = coming && !card;
+      const shown = waits ? this.#waiting() : this.#card(sessionId, card);
+      const parts = [this.#flow(flow, card?.kind === "care"), shown];
       // What was written of it says more than a line, and help comes before everything.
-      if (card) parts.reverse();
+      if (card || waits) parts.reverse();
       by("look-body").append(...parts.filter(Boolean));
+      if (waits) this.#await(sessionId, shown);
     });
     if (here) by("look-status").textContent = "";
+  }
+
+  /** Where the card will be that the server is making. */
+  #waiting() {
+    return make("section", { className: "card" }, make("h3", { text: t("card") }), make("p", { className: "hint", text: t("card_coming") }));
+  }
+
+  /** Until it is there; when that takes too long, it is made when somebody asks. */
+  async #await(sessionId, waiting) {
+    let card = null;
+    await this.#sheet.run(by("look").querySelector(".trouble"), async (here) => {
+      for (let n = 0; n < LOOKS && !card; n += 1) {
+        await new Promise((done) => setTimeout(done, BETWEEN));
+        if (!here()) return;
+        card = await this.#api.card(sessionId);
+      }
+    });
+    if (!waiting.isConnected) return;
+    waiting.replaceWith(this.#card(sessionId, card));
+    if (card && by("look").open) by("look-status").textContent = t("card_there");
   }
 
   // The flow ---------------------------------------------------------------------------------------------------------

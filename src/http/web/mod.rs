@@ -35,7 +35,7 @@ struct Asset {
 
 const SCRIPT: &str = "text/javascript; charset=utf-8";
 
-const ASSETS: [Asset; 18] = [
+const ASSETS: [Asset; 20] = [
     Asset {
         name: "page.css",
         kind: "text/css; charset=utf-8",
@@ -80,6 +80,16 @@ const ASSETS: [Asset; 18] = [
         name: "look.js",
         kind: SCRIPT,
         text: include_str!("look.js"),
+    },
+    Asset {
+        name: "trend.js",
+        kind: SCRIPT,
+        text: include_str!("trend.js"),
+    },
+    Asset {
+        name: "sure.js",
+        kind: SCRIPT,
+        text: include_str!("sure.js"),
     },
     Asset {
         name: "picture.js",
@@ -163,8 +173,8 @@ pub(super) fn router(shown: bool) -> Router<Surface> {
         .route("/page/{version}/{name}", get(asset))
 }
 
-/// The page with what it must know of the server before anybody is logged in: whom it lets in, whom to call, and what
-/// the labels of feelings are called.
+/// The page with what it must know of the server before anybody is logged in: whom it lets in, whom to call, whether
+/// conversations that end get a card, and what the labels of feelings are called.
 fn index(app: &App) -> String {
     let resources = resources(&app.settings().safety.country, Tier::Elevated, &[]);
     let talk = resources.iter().take(1);
@@ -186,6 +196,7 @@ fn index(app: &App) -> String {
     let server = json!({
         "registration": app.config().auth.registration,
         "guests": app.config().auth.guests,
+        "cards": app.config().llm.cards,
         "lines": lines,
         "feelings": feelings,
     });

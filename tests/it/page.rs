@@ -174,20 +174,20 @@ async fn the_page_knows_whom_this_server_lets_in_and_whom_to_call() {
     let page = get(&server, "/").await;
     let feelings = Emotion::ALL
         .map(|label| json!({"label": label, "ko": label.korean(), "en": label.english()}));
+    // Servers of these tests make no cards by themselves.
     let usual = json!({"registration": "open", "guests": false, "cards": false, "lines": korea, "feelings": feelings});
     assert_eq!(told(&page), usual);
     let closed = Server::with(|config| {
         config.auth.registration = Registration::Invite;
         config.auth.guests = true;
-        config.llm.cards = true;
         config.safety.country = "US".to_owned();
     })
     .await;
     let other = get(&closed, "/").await;
     let told = told(&other);
     assert_eq!(
-        (&told["registration"], &told["guests"], &told["cards"]),
-        (&json!("invite"), &json!(true), &json!(true))
+        (&told["registration"], &told["guests"]),
+        (&json!("invite"), &json!(true))
     );
     assert_eq!(told["lines"][0]["contact"], "988");
     assert_ne!(page.header("etag"), other.header("etag"));

@@ -201,9 +201,11 @@ impl Card {
             (Some((from, to)), _, Language::Korean) if from != to => {
                 format!("{}에서 {}까지", from.korean(), to.korean())
             }
-            (Some((from, to)), _, Language::English) if from != to => format!("{from}, then {to}"),
+            (Some((from, to)), _, Language::English) if from != to => {
+                format!("{}, then {}", from.english(), to.english())
+            }
             (_, Some(label), Language::Korean) => format!("{} · 나눈 이야기", label.korean()),
-            (_, Some(label), Language::English) => format!("Mostly {label}"),
+            (_, Some(label), Language::English) => format!("Mostly {}", label.english()),
             (_, None, Language::Korean) => "나눈 이야기".to_owned(),
             (_, None, Language::English) => "What was said".to_owned(),
         };
@@ -228,10 +230,7 @@ impl Card {
 
     /// What it says in the seed's fields of a session.
     pub fn labels(&self, language: Language) -> Labels {
-        let name = |emotion: &Emotion| match language {
-            Language::Korean => emotion.korean().to_owned(),
-            Language::English => emotion.to_string(),
-        };
+        let name = |emotion: &Emotion| emotion.name(language).to_owned();
         let written = self.kind == CardKind::Written;
         Labels {
             emotion_label: self.emotions.first().map(name),

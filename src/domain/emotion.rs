@@ -1,9 +1,10 @@
-//! The emotion of a message: fifteen labels with Korean names, valence and arousal.
+//! The emotion of a message: fifteen labels with Korean and English names, valence and arousal.
 //!
 //! Owns the closed list of labels and what is fixed about each. Made by the insight engine, stored
 //! with a step, shown by every surface. Invariant: the order and the ids never change, since stored
 //! steps, weights and clients name them; a [`Reading`] holds none of the person's words.
 
+use super::prompt;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
@@ -64,24 +65,24 @@ impl Emotion {
         Self::Angry,
     ];
 
-    /// Id, Korean name, valence and arousal: the whole table.
-    const fn row(self) -> (&'static str, &'static str, i8, i8) {
+    /// Id, Korean and English name, valence and arousal: the whole table.
+    const fn row(self) -> (&'static str, &'static str, &'static str, i8, i8) {
         match self {
-            Self::Joy => ("joy", "기쁨", 2, 1),
-            Self::Confident => ("confident", "자신", 1, 1),
-            Self::Eager => ("eager", "열정", 1, 2),
-            Self::Moved => ("moved", "감동", 2, 0),
-            Self::Calm => ("calm", "편안", 1, -2),
-            Self::Bored => ("bored", "심심", -1, -2),
-            Self::Tired => ("tired", "피곤", -1, -2),
-            Self::Even => ("even", "담담", 0, -1),
-            Self::Lonely => ("lonely", "고독", -1, -1),
-            Self::Shame => ("shame", "수치", -1, 0),
-            Self::Sad => ("sad", "우울", -2, -1),
-            Self::Frustrated => ("frustrated", "좌절", -1, 0),
-            Self::Confused => ("confused", "혼란", 0, 1),
-            Self::Anxious => ("anxious", "불안", -1, 2),
-            Self::Angry => ("angry", "분노", -2, 2),
+            Self::Joy => ("joy", "기쁨", "joyful", 2, 1),
+            Self::Confident => ("confident", "자신", "confident", 1, 1),
+            Self::Eager => ("eager", "열정", "eager", 1, 2),
+            Self::Moved => ("moved", "감동", "moved", 2, 0),
+            Self::Calm => ("calm", "편안", "calm", 1, -2),
+            Self::Bored => ("bored", "심심", "bored", -1, -2),
+            Self::Tired => ("tired", "피곤", "tired", -1, -2),
+            Self::Even => ("even", "담담", "even", 0, -1),
+            Self::Lonely => ("lonely", "고독", "lonely", -1, -1),
+            Self::Shame => ("shame", "수치", "ashamed", -1, 0),
+            Self::Sad => ("sad", "우울", "sad", -2, -1),
+            Self::Frustrated => ("frustrated", "좌절", "frustrated", -1, 0),
+            Self::Confused => ("confused", "혼란", "confused", 0, 1),
+            Self::Anxious => ("anxious", "불안", "anxious", -1, 2),
+            Self::Angry => ("angry", "분노", "angry", -2, 2),
         }
     }
 
@@ -95,23 +96,36 @@ impl Emotion {
         self.row().1
     }
 
+    /// What people are told in English: how one feels, where the id may be a noun.
+    pub const fn english(self) -> &'static str {
+        self.row().2
+    }
+
+    /// What people are told in their language. Every surface says it so: the pictures, the cards, the terminal, the page.
+    pub const fn name(self, language: prompt::Language) -> &'static str {
+        match language {
+            prompt::Language::Korean => self.korean(),
+            prompt::Language::English => self.english(),
+        }
+    }
+
     /// How pleasant the label is in general, from -2 to 2. One message may differ: see
     /// [`Reading::valence`].
     pub const fn valence(self) -> i8 {
-        self.row().2
+        self.row().3
     }
 
     /// How stirred up the label is, from -2 (slack) to 2 (agitated). It is fixed for a label: nothing
     /// is measured in the message.
     pub const fn arousal(self) -> i8 {
-        self.row().3
+        self.row().4
     }
 
-    /// The label of that id or Korean name.
+    /// The label of that id, or Korean or English name.
     pub fn parse(name: &str) -> Option<Self> {
         Self::ALL
             .into_iter()
-            .find(|emotion| emotion.as_str() == name || emotion.korean() == name)
+            .find(|emotion| [emotion.as_str(), emotion.korean(), emotion.english()].contains(&name))
     }
 }
 
@@ -266,6 +280,7 @@ mod tests {
             assert_eq!(emotion as usize, place);
             assert_eq!(Emotion::parse(emotion.as_str()), Some(emotion));
             assert_eq!(Emotion::parse(emotion.korean()), Some(emotion));
+            assert_eq!(Emotion::parse(emotion.english()), Some(emotion));
             assert_eq!(
                 serde_json::to_string(&emotion).unwrap(),
                 format!("\"{emotion}\"")
@@ -282,8 +297,9 @@ mod tests {
         let document = include_str!("../../docs/emotion.md");
         for emotion in Emotion::ALL {
             let row = format!(
-                "| `{emotion}` | {} | {} | {} |",
+                "| `{emotion}` | {} | {} | {} | {} |",
                 emotion.korean(),
+                emotion.english(),
                 emotion.valence(),
                 emotion.arousal()
             );

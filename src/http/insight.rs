@@ -2,8 +2,8 @@
 
 use super::Surface;
 use super::extract::{Body, Caller, Id, Params};
-use super::picture;
 use super::picture::chart::Chart;
+use super::picture::{self, Width};
 use super::problem::Failure;
 use crate::config::PromptLanguage;
 use crate::domain::emotion::Emotion;
@@ -51,6 +51,22 @@ pub(super) struct View {
     lang: Option<Lang>,
 }
 
+/// How a flow is to be shown.
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct FlowView {
+    /// `svg` for a picture.
+    #[param(inline)]
+    format: Option<Format>,
+    /// The language of the picture: `ko` or `en`. Without it, that of the server's prompts, or of `Accept-Language`.
+    #[param(inline)]
+    lang: Option<Lang>,
+    /// For which screen the picture is: `wide` (720 pixels, unless said), or `narrow` (300, from top to bottom).
+    #[param(inline)]
+    width: Option<Width>,
+}
+
 /// Of what time, and how it is to be shown.
 #[derive(Debug, Default, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
@@ -68,6 +84,12 @@ pub(super) struct Span {
     /// The language of the picture: `ko` or `en`. Without it, that of the server's prompts, or of `Accept-Language`.
     #[param(inline)]
     lang: Option<Lang>,
+    /// For which screen the picture is: `wide` (720 pixels, unless said), or `narrow` (300, from top to bottom).
+    #[param(inline)]
+    width: Option<Width>,
+    /// In minutes east of UTC, whose days the picture names: 540 for Korea. Without it, those of UTC.
+    #[param(minimum = -840, maximum = 840, example = 540)]
+    utc_offset: Option<i16>,
 }
 
 /// The language in which a picture speaks: the wanted one, else that of the server, else the asker's, else Korean.
@@ -162,7 +184,7 @@ async fn set(
 /// How the moods of a session follow each other: points, transitions and turning points, or a picture of them.
 #[utoipa::path(
     get, path = "/emotion/sessions/{session_id}/flow", tag = "insight",
-    params(("session_id" = uuid::Uuid, Path, description = "The session"), View),
+    params(("session_id" = uuid::Uuid, Path, description = "The session"), FlowView),
     responses(
         (status = 200, content((FlowBody = "application/json"), (String = "image/svg+xml"))),
         (status = 401, body = Problem, content_type = "application/problem+json"),
@@ -174,7 +196,7 @@ pub(super) async fn flow(
     State(surface): State<Surface>,
     caller: Caller,
     Id(session_id): Id<SessionId>,
-    Params(view): Params<View>,
+    Params(view): Params<FlowView>,
     headers: HeaderMap,
 ) -> Result<Response, Failure> {
     let flow = surface.app.flow(caller.user_id(), session_id).await?;
@@ -183,7 +205,7 @@ pub(super) async fn flow(
         Format::Json => Json(body).into_response(),
         Format::Svg => {
             let language = language(&surface, view.lang, &headers);
-            picture::answer(Chart::of_flow(&body, language).draw())
+            picture::answer(Chart::of_flow(&body, language).draw(view.width.unwrap_or_default()))
         }
     })
 }
@@ -207,6 +229,10 @@ pub(super) async fn trend(
     headers: HeaderMap,
 ) -> Result<Response, Failure> {
     caller.must_be(Some(user_id))?;
+    let east = span.utc_offset.unwrap_or_default();
+    if !(-840..=840).contains(&east) {
+        return Err(Error::invalid("utc_offset", "must be from -840 to 840").into());
+    }
     let from = span.from.as_deref().map(|text| moment("from", text));
     let to = span.to.as_deref().map(|text| moment("to", text));
     let trend = surface
@@ -219,7 +245,8 @@ pub(super) async fn trend(
         Format::Json => Json(body).into_response(),
         Format::Svg => {
             let language = language(&surface, span.lang, &headers);
-            picture::answer(Chart::of_trend(&body, language).draw())
+            let chart = Chart::of_trend(&body, language, east);
+            picture::answer(chart.draw(span.width.unwrap_or_default()))
         }
     })
 }

@@ -52,8 +52,8 @@ impl From<Feeling> for EmotionBody {
 /// `PUT /emotion/steps/{step_id}/emotion`
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct EmotionRequest {
-    /// What the person says that they felt: one of the fifteen labels, by its id or its Korean name. Null takes
-    /// it back, as `DELETE` does.
+    /// What the person says that they felt: one of the fifteen labels, by its id or its Korean or English name. Null
+    /// takes it back, as `DELETE` does.
     #[serde(deserialize_with = "present")]
     #[schema(required, max_length = 32, example = "sad")]
     pub emotion_label: Option<String>,

@@ -263,7 +263,10 @@ async fn a_flow_tells_what_changed_and_where_it_turned() {
         let answer = picture(query, accept).await;
         assert!(answer.text().contains(word), "{query} {accept}");
     }
-    for wrong in ["&lang=fr", "&format=svg", "&size=9"] {
+    let narrow = picture("&width=narrow", "ko").await;
+    assert!(narrow.text().contains("width=\"300\"") && narrow.text().contains("우울"));
+    assert_eq!(picture("&width=wide", "").await.body, korean.body);
+    for wrong in ["&lang=fr", "&format=svg", "&size=9", "&width=tiny"] {
         assert_eq!(picture(wrong, "ko").await.status, 422, "{wrong}");
     }
 }
@@ -330,16 +333,22 @@ async fn a_trend_is_the_same_over_sessions_of_some_time() {
         .map(|p| p["session_id"].clone())
         .collect();
     assert_eq!(some, [json!(sessions[1]), json!(sessions[2])]);
-    assert!(
-        ask("format=svg&lang=en")
-            .await
-            .text()
-            .contains("How your conversations felt")
-    );
+    for query in [
+        "format=svg&lang=en",
+        "format=svg&lang=en&width=narrow&utc_offset=-120",
+    ] {
+        assert!(
+            ask(query)
+                .await
+                .text()
+                .contains("How your conversations felt")
+        );
+    }
     for (query, field) in [
         ("from=2026-11-26&to=2026-11-26", "from"),
         ("from=2020-01-01", "from"),
         ("to=soon", "to"),
+        ("utc_offset=841", "utc_offset"),
     ] {
         let refused = ask(query).await;
         assert_eq!(refused.status, 422, "{query}");

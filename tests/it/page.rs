@@ -8,7 +8,7 @@ use deepme::domain::emotion::Emotion;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 
-const SCRIPTS: [&str; 14] = [
+const SCRIPTS: [&str; 18] = [
     "page.js",
     "api.js",
     "talk.js",
@@ -16,6 +16,10 @@ const SCRIPTS: [&str; 14] = [
     "log.js",
     "felt.js",
     "look.js",
+    "trend.js",
+    "sure.js",
+    "picture.js",
+    "sheet.js",
     "card.js",
     "door.js",
     "drawer.js",
@@ -168,7 +172,10 @@ async fn the_page_knows_whom_this_server_lets_in_and_whom_to_call() {
         {"contact": "119", "ko": "응급 구조", "en": "Ambulance and rescue"},
     ]);
     let page = get(&server, "/").await;
-    let usual = json!({"registration": "open", "guests": false, "lines": korea});
+    let feelings = Emotion::ALL
+        .map(|label| json!({"label": label, "ko": label.korean(), "en": label.english()}));
+    // Servers of these tests make no cards by themselves.
+    let usual = json!({"registration": "open", "guests": false, "cards": false, "lines": korea, "feelings": feelings});
     assert_eq!(told(&page), usual);
     let closed = Server::with(|config| {
         config.auth.registration = Registration::Invite;
@@ -306,13 +313,16 @@ async fn the_page_has_a_name_for_every_feeling_and_for_every_part_of_a_card() {
     let page = get(&server, "/").await;
     let directory = directory(page.text());
     let words = get(&server, &format!("{directory}words.js")).await;
-    let table = between(words.text(), "const felt = {\n", "\n};\n");
-    let told: Vec<&str> = table.lines().map(str::trim).collect();
-    assert_eq!(told.len(), Emotion::ALL.len());
-    for (line, emotion) in told.iter().zip(Emotion::ALL) {
-        let start = format!("{emotion}: [[\"{}\", \"", emotion.korean());
-        assert!(line.starts_with(&start), "{line}: {start}");
-    }
+    // Each label can be told as a guess; what it is called comes with the page.
+    let table = between(words.text(), "const guesses = {\n", "\n};\n");
+    let guessed = table
+        .lines()
+        .map(|line| line.trim().split(':').next().unwrap());
+    assert!(guessed.eq(Emotion::ALL.map(Emotion::as_str)), "{table}");
+    assert!(
+        !words.text().contains("\"joyful\""),
+        "names are not kept twice"
+    );
     let texts = names(words.text(), "texts");
     let card = get(&server, &format!("{directory}card.js")).await;
     let parts = between(card.text(), "const PARTS = [", "]").split(", ");

@@ -176,6 +176,35 @@ test("the flow of a conversation is drawn, and told in words", async () => {
   }
 });
 
+test("on a narrow screen the picture is drawn for one, and nothing has to be scrolled sideways", async () => {
+  for (const [width, locale, colorScheme] of [[320, "en-US", "light"], [320, "ko-KR", "dark"], [400, "en-US", "dark"]]) {
+    const page = await visit({ ...PHONE, viewport: { width, height: 800 }, locale, colorScheme });
+    await register(page);
+    for (const words of ["I am so worried about tomorrow.", "I am so ashamed of myself.", "우울해요", "마음이 편안해졌어요.", "정말 기뻐!", "정말 기뻐!"]) {
+      await exchange(page, words, "네.");
+    }
+    await lookBack(page);
+    await drawn(page);
+    const shown = () => page.evaluate(() => {
+      const image = document.querySelector("#look .picture img");
+      const { left, right, width } = image.getBoundingClientRect();
+      const { scrollWidth, clientWidth } = document.getElementById("look");
+      return { natural: image.naturalWidth, scale: width / image.naturalWidth, inside: left >= 0 && right <= innerWidth && scrollWidth <= clientWidth };
+    });
+    const narrow = await shown();
+    assert.equal(narrow.natural, 300);
+    assert.ok(narrow.inside, "all of it is on the screen");
+    assert.ok(narrow.scale > 0.9, `letters of 14 pixels are ${14 * narrow.scale}`);
+    await accessible(page, `${width}: looking back`);
+    await picture(page, `narrow-${width}-${locale}-${colorScheme}`);
+    // Turned, it is another one.
+    await page.setViewportSize({ width: 800, height: width });
+    await page.waitForFunction(() => document.querySelector("#look .picture img").naturalWidth === 720);
+    assert.ok((await shown()).inside);
+    await leave(page);
+  }
+});
+
 test("a card is made, and made anew; one that cannot be stays", async () => {
   const page = await visit(PHONE);
   const email = await register(page);

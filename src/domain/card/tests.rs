@@ -144,6 +144,12 @@ fn without_a_model_a_card_says_what_stood_out_and_where() {
         None,
         "a topic is not guessed"
     );
+    let (english, _) = Card::extracted(&talk(), Language::English);
+    assert_eq!(english.title, "ashamed, then calm", "as people are told it");
+    assert_eq!(
+        english.labels(Language::English).emotion_label.as_deref(),
+        Some("calm")
+    );
     // Nothing is known, or nothing was said.
     let mut unknown = talk();
     for step in &mut unknown {

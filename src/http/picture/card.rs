@@ -3,12 +3,12 @@
 //! Owns its layout. Called by the handler of cards. Invariants: every text of the card is in it, broken into lines by
 //! an estimate of its width, as no font is known here; a screen reader is told all of it.
 
+use super::lines::lines;
 use super::{document, escaped};
 use crate::domain::card::CardKind;
 use crate::domain::prompt::Language;
 use crate::wire::card::CardBody;
 use std::fmt::Write as _;
-use unicode_segmentation::UnicodeSegmentation as _;
 
 const WIDTH: u32 = 480;
 const MARGIN: u32 = 28;
@@ -34,7 +34,7 @@ impl Page {
     }
 
     fn paragraph(&mut self, class: &str, text: &str) {
-        for line in lines(text) {
+        for line in lines(text, LINE) {
             self.line(class, &line, 21);
         }
         self.told.push_str(text);
@@ -64,10 +64,7 @@ pub(in crate::http) fn draw(card: &CardBody, language: Language) -> String {
     let emotions: Vec<&str> = card
         .emotions
         .iter()
-        .map(|emotion| match language {
-            Language::Korean => emotion.korean(),
-            Language::English => emotion.as_str(),
-        })
+        .map(|emotion| emotion.name(language))
         .collect();
     if !emotions.is_empty() {
         page.y += 4;
@@ -132,74 +129,4 @@ pub(in crate::http) fn draw(card: &CardBody, language: Language) -> String {
         page.told.trim_end(),
         &page.svg,
     )
-}
-
-/// How wide a letter is, in hundredths of an em: on the safe side.
-fn width(grapheme: &str) -> u32 {
-    match grapheme.chars().next() {
-        Some(' ' | '.' | ',' | '!' | '\'' | 'i' | 'l' | '|') => 35,
-        Some(c) if c.is_ascii_uppercase() || matches!(c, 'm' | 'w' | '@') => 85,
-        Some(c) if c.is_ascii() => 62,
-        _ => 105,
-    }
-}
-
-/// The lines of a text: broken at spaces where there are any, else between letters.
-fn lines(text: &str) -> Vec<String> {
-    let mut lines = Vec::new();
-    let mut line = String::new();
-    let mut wide = 0;
-    for word in text.split_word_bounds() {
-        let size: u32 = word.graphemes(true).map(width).sum();
-        // A mark hangs over the end rather than begin a line.
-        let mark = word
-            .chars()
-            .all(|c| c.is_ascii_punctuation() || matches!(c, '…' | '”' | '。'));
-        if mark && !line.is_empty() && wide <= LINE {
-            line.push_str(word);
-            wide += size;
-            continue;
-        }
-        if wide + size > LINE && !line.trim().is_empty() {
-            lines.push(std::mem::take(&mut line).trim_end().to_owned());
-            wide = 0;
-        }
-        if line.is_empty() && word.trim().is_empty() {
-            continue;
-        }
-        // One that is longer than a line.
-        for grapheme in word.graphemes(true) {
-            let size = width(grapheme);
-            if wide + size > LINE {
-                lines.push(std::mem::take(&mut line));
-                wide = 0;
-            }
-            line.push_str(grapheme);
-            wide += size;
-        }
-    }
-    if !line.trim().is_empty() {
-        lines.push(line.trim_end().to_owned());
-    }
-    lines
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    proptest! {
-        #[test]
-        fn no_letter_is_lost_and_no_line_too_long(text in "[가-힣a-zA-Z .👩🏽]{0,200}") {
-            let broken = lines(&text);
-            for line in &broken {
-                let wide: u32 = line.graphemes(true).map(width).sum();
-                let marks = line.chars().rev().take_while(|c| *c == '.').count();
-                prop_assert!(wide <= LINE || marks > 0, "{}", line);
-            }
-            let letters = |text: &str| text.chars().filter(|c| !c.is_whitespace()).collect::<String>();
-            prop_assert_eq!(letters(&broken.concat()), letters(&text));
-        }
-    }
 }

@@ -1,10 +1,11 @@
 //! A flow as a line: how pleasant, place by place.
 //!
-//! Owns [`Chart`]. Called by the handlers of flows and trends. Invariant: what is only guessed weakly does not look
+//! Owns [`Chart`], and how it is drawn where there is room; where there is not, [`super::narrow`] draws it. Called by the handlers of flows and trends. Invariant: what is only guessed weakly does not look
 //! like what is known, and no meaning hangs on a colour alone. The safety tier is not drawn: a picture is shown
 //! around.
 
-use super::{document, escaped};
+use super::{Width, document, escaped};
+use crate::domain::Timestamp;
 use crate::domain::emotion::Emotion;
 use crate::domain::prompt::Language;
 use crate::wire::insight::{Direction, FlowBody, TrendBody};
@@ -21,31 +22,44 @@ const POINT: f64 = 50.0;
 /// Places that a screen reader is told one by one.
 const TOLD: usize = 40;
 
+/// What a valence is called.
+pub(super) const SCALE: [(f64, &str, &str); 5] = [
+    (2.0, "아주 좋음", "very good"),
+    (1.0, "좋음", "good"),
+    (0.0, "보통", "even"),
+    (-1.0, "힘듦", "hard"),
+    (-2.0, "많이 힘듦", "very hard"),
+];
+
 /// A place of a chart.
-struct Place {
-    /// What stands below it.
-    tick: String,
-    dot: Option<Dot>,
-    turn: Option<Direction>,
+pub(super) struct Place {
+    /// What names it on the scale of time.
+    pub(super) tick: String,
+    pub(super) dot: Option<Dot>,
+    pub(super) turn: Option<Direction>,
 }
 
 #[derive(Clone, Copy)]
-struct Dot {
-    label: Emotion,
-    valence: f64,
-    sure: bool,
+pub(super) struct Dot {
+    pub(super) label: Emotion,
+    pub(super) valence: f64,
+    pub(super) sure: bool,
 }
 
 /// A flow, ready to be drawn.
 pub(in crate::http) struct Chart {
-    language: Language,
-    title: &'static str,
-    places: Vec<Place>,
+    pub(super) language: Language,
+    pub(super) title: &'static str,
+    pub(super) places: Vec<Place>,
     truncated: bool,
 }
 
 /// Picks by language.
-fn say(language: Language, korean: &'static str, english: &'static str) -> &'static str {
+pub(super) const fn say(
+    language: Language,
+    korean: &'static str,
+    english: &'static str,
+) -> &'static str {
     match language {
         Language::Korean => korean,
         Language::English => english,
@@ -82,8 +96,8 @@ impl Chart {
         }
     }
 
-    /// Of many conversations.
-    pub(in crate::http) fn of_trend(trend: &TrendBody, language: Language) -> Self {
+    /// Of many conversations. Their days are those of `east` minutes east of UTC.
+    pub(in crate::http) fn of_trend(trend: &TrendBody, language: Language, east: i16) -> Self {
         let places = trend.points.iter().map(|point| {
             let turn = trend
                 .turning_points
@@ -91,13 +105,7 @@ impl Chart {
                 .find(|turn| turn.session_id == point.session_id);
             let known = point.emotion_label.zip(point.valence);
             Place {
-                // Month and day of UTC.
-                tick: point
-                    .at
-                    .to_string()
-                    .get(5..10)
-                    .unwrap_or_default()
-                    .to_owned(),
+                tick: day(point.at, east),
                 turn: turn.map(|turn| turn.direction),
                 dot: known.map(|(label, valence)| Dot {
                     label,
@@ -119,44 +127,50 @@ impl Chart {
     }
 
     /// The picture.
-    pub(in crate::http) fn draw(&self) -> String {
+    pub(in crate::http) fn draw(&self, width: Width) -> String {
+        let (size, inside) = match width {
+            Width::Wide => self.wide(),
+            Width::Narrow => self.narrow(),
+        };
+        let lang = self.language.as_str();
+        document(size, lang, self.title, &self.told(), &inside)
+    }
+
+    fn wide(&self) -> ((u32, u32), String) {
         let mut inside = String::new();
         self.frame(&mut inside);
-        if self.places.iter().any(|place| place.dot.is_some()) {
-            self.line(&mut inside);
+        if self.has_something() {
+            let at = |n, valence| (self.across(n), height(valence));
+            self.line(&mut inside, at);
             for (n, place) in self.places.iter().enumerate() {
                 self.place(&mut inside, n, place);
             }
         } else {
-            let nothing = say(
-                self.language,
-                "아직 보여 줄 것이 없어요",
-                "There is nothing to show yet",
-            );
             let x = f64::midpoint(LEFT, RIGHT);
-            text(&mut inside, "mid quiet", (x, MIDDLE - 8.0), nothing);
+            text(&mut inside, "mid quiet", (x, MIDDLE - 8.0), self.nothing());
         }
-        document(
-            (WIDTH, HEIGHT),
-            self.language.as_str(),
-            self.title,
-            &self.told(),
-            &inside,
+        ((WIDTH, HEIGHT), inside)
+    }
+
+    /// Whether there is anything to draw.
+    pub(super) fn has_something(&self) -> bool {
+        self.places.iter().any(|place| place.dot.is_some())
+    }
+
+    /// What is said where there is not.
+    pub(super) const fn nothing(&self) -> &'static str {
+        say(
+            self.language,
+            "아직 보여 줄 것이 없어요",
+            "There is nothing to show yet",
         )
     }
 
     /// The title, the scale and what is to be known of all of it.
     fn frame(&self, out: &mut String) {
         text(out, "head", (24.0, 28.0), self.title);
-        let scale = [
-            (2, "아주 좋음", "very good"),
-            (1, "좋음", "good"),
-            (0, "보통", "even"),
-            (-1, "힘듦", "hard"),
-            (-2, "많이 힘듦", "very hard"),
-        ];
-        for (valence, korean, english) in scale {
-            let y = height(f64::from(valence));
+        for (valence, korean, english) in SCALE {
+            let y = height(valence);
             let name = say(self.language, korean, english);
             text(out, "quiet end", (LEFT - 14.0, y + 4.0), name);
             let _ = writeln!(
@@ -164,6 +178,11 @@ impl Chart {
                 "<line class=\"grid\" x1=\"{LEFT}\" x2=\"{RIGHT}\" y1=\"{y}\" y2=\"{y}\"/>"
             );
         }
+        text(out, "quiet", (24.0, 332.0), &self.note());
+    }
+
+    /// What is to be known of all of it.
+    pub(super) fn note(&self) -> String {
         let mut note = say(
             self.language,
             "쓴 글에서 짐작한 것이고, 진단이 아니에요.",
@@ -188,11 +207,11 @@ impl Chart {
                 " What is older is left out.",
             ));
         }
-        text(out, "quiet", (24.0, 332.0), &note);
+        note
     }
 
-    /// Through what is known, but not across what nothing is known of.
-    fn line(&self, out: &mut String) {
+    /// Through what is known, but not across what nothing is known of. `at` is where a valence of a place is.
+    pub(super) fn line(&self, out: &mut String, at: impl Fn(usize, f64) -> (f64, f64)) {
         let mut path = String::new();
         let mut pen_down = false;
         for (n, place) in self.places.iter().enumerate() {
@@ -200,12 +219,8 @@ impl Chart {
                 None => pen_down = false,
                 Some(dot) if dot.sure => {
                     let step = if pen_down { 'L' } else { 'M' };
-                    let _ = write!(
-                        path,
-                        "{step}{:.1} {:.1}",
-                        self.across(n),
-                        height(dot.valence)
-                    );
+                    let (x, y) = at(n, dot.valence);
+                    let _ = write!(path, "{step}{x:.1} {y:.1}");
                     pen_down = true;
                 }
                 Some(_) => {}
@@ -223,32 +238,16 @@ impl Chart {
                 out,
                 "<line class=\"turn\" x1=\"{x:.1}\" x2=\"{x:.1}\" y1=\"56\" y2=\"284\"/>"
             );
-            let (class, arrow, korean, english) = match direction {
-                Direction::Better => ("up mid", "↑", "↑ 나아짐", "↑ better"),
-                Direction::Worse => ("down mid", "↓", "↓ 힘들어짐", "↓ harder"),
-            };
-            let words = if self.has_room_for_words(n) {
-                say(self.language, korean, english)
-            } else {
-                arrow
-            };
-            text(out, class, (x.min(RIGHT - 24.0), 48.0), words);
+            let (class, words) = self.turned(direction, self.has_room_for_words(n));
+            let class = format!("{class} mid");
+            text(out, &class, (x.min(RIGHT - 24.0), 48.0), words);
         }
         if self.is_ticked(n) {
             text(out, "quiet mid", (x, 306.0), &place.tick);
         }
         let Some(dot) = place.dot else { return };
         let y = height(dot.valence);
-        let (class, radius) = if dot.sure {
-            ("dot", 5.0)
-        } else {
-            ("maybe", 4.0)
-        };
-        let room = (self.gap() / 3.0).clamp(1.2, radius);
-        let _ = writeln!(
-            out,
-            "<circle class=\"{class}\" cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"{room:.1}\"/>"
-        );
+        dot.draw(out, (x, y), self.gap());
         if dot.sure && self.is_named(n) {
             let y = if dot.valence < 0.0 {
                 y + 21.0
@@ -259,11 +258,22 @@ impl Chart {
         }
     }
 
-    const fn name(&self, label: Emotion) -> &'static str {
-        match self.language {
-            Language::Korean => label.korean(),
-            Language::English => label.as_str(),
-        }
+    /// How a turn looks, and what is said of it.
+    pub(super) const fn turned(
+        &self,
+        to: Direction,
+        at_length: bool,
+    ) -> (&'static str, &'static str) {
+        let (class, arrow, korean, english) = match to {
+            Direction::Better => ("up", "↑", "↑ 나아짐", "↑ better"),
+            Direction::Worse => ("down", "↓", "↓ 힘들어짐", "↓ harder"),
+        };
+        let words = say(self.language, korean, english);
+        (class, if at_length { words } else { arrow })
+    }
+
+    pub(super) const fn name(&self, label: Emotion) -> &'static str {
+        label.name(self.language)
     }
 
     /// Pixels between two places.
@@ -339,11 +349,34 @@ impl Chart {
     }
 }
 
+impl Dot {
+    /// A round one, which is hollow where the guess is unsure; the smaller the nearer the next one is.
+    pub(super) fn draw(self, out: &mut String, (x, y): (f64, f64), gap: f64) {
+        let (class, radius) = if self.sure {
+            ("dot", 5.0)
+        } else {
+            ("maybe", 4.0)
+        };
+        let room = (gap / 3.0).clamp(1.2, radius);
+        let _ = writeln!(
+            out,
+            "<circle class=\"{class}\" cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"{room:.1}\"/>"
+        );
+    }
+}
+
+/// Month and day, so many minutes east of UTC.
+fn day(at: Timestamp, east: i16) -> String {
+    let there = at.as_micros() + i64::from(east) * 60_000_000;
+    let there = Timestamp::from_micros(there).to_string();
+    there.get(5..10).unwrap_or_default().to_owned()
+}
+
 fn height(valence: f64) -> f64 {
     valence.mul_add(-POINT, MIDDLE)
 }
 
-fn text(out: &mut String, class: &str, (x, y): (f64, f64), text: &str) {
+pub(super) fn text(out: &mut String, class: &str, (x, y): (f64, f64), text: &str) {
     let text = escaped(text);
     let _ = writeln!(
         out,

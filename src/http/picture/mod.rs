@@ -1,11 +1,13 @@
 //! Pictures that the server draws: SVG, in light and dark, in Korean and English.
 //!
-//! Owns the page that a picture is ([`document`]), its colours and [`escaped`]; [`chart`] draws a flow, [`card`] a card. Called by the
-//! handlers. Invariants: pure; nothing outside is loaded, no font and no script; every text goes through
+//! Owns the page that a picture is ([`document`]), its colours and [`escaped`]; [`chart`] draws a flow, on
+//! narrow screens by [`narrow`], [`card`] a card. Called by the handlers. Invariants: pure; nothing outside is loaded, no font and no script; every text goes through
 //! [`escaped`]; a screen reader is told by `title` and `desc` what is to be seen.
 
 pub(super) mod card;
 pub(super) mod chart;
+mod lines;
+mod narrow;
 #[cfg(test)]
 mod tests;
 
@@ -14,8 +16,21 @@ use axum::http::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE};
 use axum::response::{IntoResponse as _, Response};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
 use std::sync::LazyLock;
+use utoipa::ToSchema;
+
+/// For which screen a picture is drawn.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Width {
+    /// 720 pixels, from left to right.
+    #[default]
+    Wide,
+    /// 300 pixels, for a phone, from top to bottom.
+    Narrow,
+}
 
 /// The colours by the preference of who looks at it.
 const STYLE: &str = "\

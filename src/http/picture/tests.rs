@@ -48,14 +48,14 @@ fn conversation() -> FlowBody {
 
 #[test]
 fn a_conversation() {
-    let korean = Chart::of_flow(&conversation(), Language::Korean).draw();
+    let korean = Chart::of_flow(&conversation(), Language::Korean).draw(Width::Wide);
     insta::assert_snapshot!(korean);
     let shown = include_str!("../../../docs/flow.svg");
     assert!(
         korean == shown,
         "docs/flow.svg, which the README shows, is another picture"
     );
-    let english = Chart::of_flow(&conversation(), Language::English).draw();
+    let english = Chart::of_flow(&conversation(), Language::English).draw(Width::Wide);
     assert!(english.contains(">sad</text>") && english.contains(" (better from here on)"));
     for quiet in ["elevated", "http://", "https://", "<script"] {
         let inside = english.replace("http://www.w3.org/2000/svg", "");
@@ -72,20 +72,90 @@ fn many_conversations() {
         .collect();
     let span = (steps[0].created_at, steps[58].created_at);
     let trend = TrendBody::of(UserId(Uuid::nil()), span, &steps, true);
-    insta::assert_snapshot!(Chart::of_trend(&trend, Language::English).draw());
+    insta::assert_snapshot!(Chart::of_trend(&trend, Language::English, 0).draw(Width::Wide));
+}
+
+/// What is between `before` and the next `"`, wherever it stands.
+fn numbers(drawn: &str, before: &str) -> Vec<f64> {
+    let found = drawn.split(before).skip(1);
+    let number = |rest: &str| rest.split('"').next().unwrap().parse().unwrap();
+    found.map(number).collect()
+}
+
+#[test]
+fn a_conversation_on_a_narrow_screen() {
+    let chart = Chart::of_flow(&conversation(), Language::Korean);
+    insta::assert_snapshot!(chart.draw(Width::Narrow));
+    // The same is told of it as of the wide one.
+    let told = |drawn: &str| {
+        drawn
+            .split("<desc")
+            .nth(1)
+            .unwrap()
+            .split("</desc>")
+            .next()
+            .map(str::to_owned)
+    };
+    assert_eq!(
+        told(&chart.draw(Width::Narrow)),
+        told(&chart.draw(Width::Wide))
+    );
+}
+
+#[test]
+fn many_conversations_on_a_narrow_screen_name_what_there_is_room_for() {
+    let steps: Vec<MarkedStep> = (1..)
+        .zip(Emotion::ALL.into_iter().cycle().take(900))
+        .map(|(n, label)| step(n, 1, label, n % 7 == 0))
+        .collect();
+    let span = (steps[0].created_at, steps[899].created_at);
+    let trend = TrendBody::of(UserId(Uuid::nil()), span, &steps, true);
+    let drawn = Chart::of_trend(&trend, Language::English, 0).draw(Width::Narrow);
+    let height = numbers(&drawn, "width=\"300\" height=\"")[0];
+    assert!(height < 1400.0, "{height}");
+    let ticks = drawn.split("<text class=\"quiet end\"").skip(1);
+    let ticks: Vec<f64> = ticks.map(|tick| numbers(tick, "y=\"")[0]).collect();
+    assert!(ticks.len() > 40);
+    assert!(ticks.windows(2).all(|two| two[1] - two[0] >= 18.0));
+}
+
+#[test]
+fn the_days_of_a_trend_are_those_of_who_looks_at_it() {
+    // 2026-11-23 06:46:14 UTC, and a day more.
+    let steps = [step(1, 1, Emotion::Calm, false)];
+    let span = (steps[0].created_at, steps[0].created_at);
+    let trend = TrendBody::of(UserId(Uuid::nil()), span, &steps, false);
+    let day = |east| {
+        let drawn = Chart::of_trend(&trend, Language::English, east).draw(Width::Wide);
+        drawn.split("-desc\">").nth(1).unwrap()[..5].to_owned()
+    };
+    let utc = steps[0].created_at.to_string();
+    assert_eq!(day(0), utc[5..10]);
+    let hour: i16 = utc[11..13].parse().unwrap();
+    let next = steps[0]
+        .created_at
+        .plus(std::time::Duration::from_hours(24))
+        .to_string();
+    assert_eq!(
+        day((24 - hour) * 60),
+        next[5..10],
+        "past midnight, further east"
+    );
 }
 
 #[test]
 fn nothing_and_one_thing() {
     let empty = FlowBody::of(SessionId(Uuid::nil()), Vec::new(), false);
-    let drawn = Chart::of_flow(&empty, Language::Korean).draw();
+    let drawn = Chart::of_flow(&empty, Language::Korean).draw(Width::Wide);
+    assert!(drawn.contains("아직 보여 줄 것이 없어요") && !drawn.contains("<path"));
+    let drawn = Chart::of_flow(&empty, Language::Korean).draw(Width::Narrow);
     assert!(drawn.contains("아직 보여 줄 것이 없어요") && !drawn.contains("<path"));
     let one = FlowBody::of(
         SessionId(Uuid::nil()),
         vec![step(1, 1, Emotion::Joy, false)],
         false,
     );
-    let drawn = Chart::of_flow(&one, Language::Korean).draw();
+    let drawn = Chart::of_flow(&one, Language::Korean).draw(Width::Wide);
     assert!(
         drawn.contains("cx=\"395.0\"") && drawn.contains("기쁨"),
         "{drawn}"
@@ -178,7 +248,9 @@ proptest! {
             .map(|(order, (label, unsure))| step(1, order, Emotion::ALL[label], unsure))
             .collect();
         let flow = FlowBody::of(SessionId(Uuid::nil()), steps, false);
-        let drawn = Chart::of_flow(&flow, Language::English).draw();
-        prop_assert!(!drawn.contains("NaN") && !drawn.contains("inf"));
+        for width in [Width::Wide, Width::Narrow] {
+            let drawn = Chart::of_flow(&flow, Language::English).draw(width);
+            prop_assert!(!drawn.contains("NaN") && !drawn.contains("inf"));
+        }
     }
 }

@@ -142,14 +142,34 @@ export class Api {
     return this.get(`/emotion/steps/${sessionId}`);
   }
 
+  /** Ends a conversation: it can be read from then on, and no more. One that has ended stays as it is. */
+  async end(sessionId) {
+    return (await this.#call("POST", `/emotion/sessions/${sessionId}/end`)).json();
+  }
+
   /** How the moods of a conversation follow each other. */
   async flow(sessionId) {
     return this.get(`/emotion/sessions/${sessionId}/flow`);
   }
 
   /** The same as a picture. The token goes in a header, so this cannot be the source of an image itself. */
-  async flowPicture(sessionId, language) {
-    return (await this.#call("GET", `/emotion/sessions/${sessionId}/flow?format=svg&lang=${language}`)).blob();
+  async flowPicture(sessionId, language, narrow) {
+    return this.#picture(`/emotion/sessions/${sessionId}/flow?`, language, narrow);
+  }
+
+  /** How the conversations since `from` felt. */
+  async trend(from) {
+    return this.get(`/emotion/trends/user/${this.person.user_id}?from=${from}`);
+  }
+
+  /** The same as a picture, with the days of this place. */
+  async trendPicture(from, language, narrow) {
+    const path = `/emotion/trends/user/${this.person.user_id}?from=${from}&utc_offset=${-new Date().getTimezoneOffset()}&`;
+    return this.#picture(path, language, narrow);
+  }
+
+  async #picture(path, language, narrow) {
+    return (await this.#call("GET", `${path}format=svg&lang=${language}&width=${narrow ? "narrow" : "wide"}`)).blob();
   }
 
   /** The card of a conversation; null while there is none. */

@@ -1,33 +1,10 @@
-// The drawer: past conversations, the language, and the person's rights (take everything along, erase everything).
+// The drawer: past conversations, how they felt of late, the language, and the person's rights (take everything along, erase everything).
 
 import { make } from "./log.js";
+import { sure } from "./sure.js";
 import { explain, moment, t } from "./words.js";
 
 const by = (id) => document.getElementById(id);
-
-/** Asks before something that cannot be undone. What keeps things as they are has the focus. */
-function sure({ title, text, yes }, act) {
-  const dialog = by("sure");
-  const trouble = dialog.querySelector(".trouble");
-  by("sure-title").textContent = t(title);
-  by("sure-text").textContent = t(text);
-  by("sure-no").textContent = t("keep");
-  by("sure-yes").textContent = t(yes);
-  trouble.textContent = "";
-  by("sure-no").onclick = () => dialog.close();
-  by("sure-yes").onclick = async () => {
-    by("sure-yes").disabled = true;
-    try {
-      await act();
-      dialog.close();
-    } catch (error) {
-      trouble.textContent = explain(error);
-    } finally {
-      by("sure-yes").disabled = false;
-    }
-  };
-  dialog.showModal();
-}
 
 export class Drawer {
   #api;
@@ -36,7 +13,7 @@ export class Drawer {
   #next = null;
   #open = null;
 
-  /** @param on `chosen(session)` and `left(why)`, with the name of the text that says so */
+  /** @param on `chosen(session)`, `trend()` and `left(why)`, with the name of the text that says so */
   constructor(api, on) {
     this.#api = api;
     this.#on = on;
@@ -44,6 +21,10 @@ export class Drawer {
     // Beside the drawer is out of it.
     this.#dialog.addEventListener("click", ({ target }) => target === this.#dialog && this.#dialog.close());
     by("more").addEventListener("click", () => this.#load(this.#next));
+    by("lately").addEventListener("click", () => {
+      this.#dialog.close();
+      this.#on.trend();
+    });
     by("export").addEventListener("click", () => this.#export());
     by("out").addEventListener("click", () => this.#logOut());
     by("erase").addEventListener("click", () => {

@@ -1,60 +1,67 @@
 // Looking back on a conversation: how its moods followed each other, and its card. docs/emotion.md, "Flow" and "Cards".
 //
-// Only when somebody asks for it. The flow is the server's picture, which wants the token in a header: it is fetched, and
-// shown as an image of what was fetched (`blob:`), which runs nothing and loads nothing; what it shows stands below it in
-// words. Where somebody may be in danger, whom to reach comes first, and the picture only when it is asked for.
+// Only when somebody asks for it. Where somebody may be in danger, whom to reach comes first, and the picture only when it
+// is asked for.
 
 import { content } from "./card.js";
 import { make } from "./log.js";
-import { explain, feeling, hour, spoken, t } from "./words.js";
+import { draw, inWords, unsafe, whenAsked } from "./picture.js";
+import { Sheet } from "./sheet.js";
+import { feeling, hour, spoken, t } from "./words.js";
 
 const by = (id) => document.getElementById(id);
 
+/** How often, and after how many milliseconds each time, we look for a card that is being made. */
+const LOOKS = 30;
+const BETWEEN = 1500;
+
 export class Look {
   #api;
-  #on;
-  #dialog = by("look");
-  #trouble = this.#dialog.querySelector(".trouble");
-  /** Tells what was asked for by a dialog that was closed meanwhile. */
-  #times = 0;
+  #sheet;
 
   /** @param on `left(why)` when the login is over */
   constructor(api, on) {
     this.#api = api;
-    this.#on = on;
-    this.#dialog.querySelector(".close").addEventListener("click", () => this.#dialog.close());
-    this.#dialog.addEventListener("click", ({ target }) => target === this.#dialog && this.#dialog.close());
-    this.#dialog.addEventListener("close", () => (this.#times += 1));
+    this.#sheet = new Sheet(by("look"), on.left);
   }
 
-  /** Opens it for a conversation. */
-  async show(sessionId) {
+  /** Opens it for a conversation. @param coming whether it has just ended: its card is being made */
+  async show(sessionId, coming = false) {
     by("look-body").replaceChildren();
-    this.#dialog.showModal();
+    this.#sheet.open();
     by("look-status").textContent = t("gathering");
-    const here = await this.#try(this.#trouble, async (here) => {
+    const here = await this.#sheet.run(by("look").querySelector(".trouble"), async (here) => {
       const [flow, card] = await Promise.all([this.#api.flow(sessionId), this.#api.card(sessionId)]);
       if (!here()) return;
-      const parts = [this.#flow(flow, card?.kind === "care"), this.#card(sessionId, card)];
+      const waits = coming && !card;
+      const shown = waits ? this.#waiting() : this.#card(sessionId, card);
+      const parts = [this.#flow(flow, card?.kind === "care"), shown];
       // What was written of it says more than a line, and help comes before everything.
-      if (card) parts.reverse();
+      if (card || waits) parts.reverse();
       by("look-body").append(...parts.filter(Boolean));
+      if (waits) this.#await(sessionId, shown);
     });
     if (here) by("look-status").textContent = "";
   }
 
-  /** Does it, and tells in `trouble` what went wrong. `here()`, and what is returned, is whether the dialog is still open. */
-  async #try(trouble, work) {
-    const times = this.#times;
-    const here = () => this.#times === times;
-    trouble.textContent = "";
-    try {
-      await work(here);
-    } catch (error) {
-      if (error.status === 401) this.#on.left("login_over");
-      else if (here()) trouble.textContent = explain(error);
-    }
-    return here();
+  /** Where the card will be that the server is making. */
+  #waiting() {
+    return make("section", { className: "card" }, make("h3", { text: t("card") }), make("p", { className: "hint", text: t("card_coming") }));
+  }
+
+  /** Until it is there; when that takes too long, it is made when somebody asks. */
+  async #await(sessionId, waiting) {
+    let card = null;
+    await this.#sheet.run(by("look").querySelector(".trouble"), async (here) => {
+      for (let n = 0; n < LOOKS && !card; n += 1) {
+        await new Promise((done) => setTimeout(done, BETWEEN));
+        if (!here()) return;
+        card = await this.#api.card(sessionId);
+      }
+    });
+    if (!waiting.isConnected) return;
+    waiting.replaceWith(this.#card(sessionId, card));
+    if (card && by("look").open) by("look-status").textContent = t("card_there");
   }
 
   // The flow ---------------------------------------------------------------------------------------------------------
@@ -62,40 +69,16 @@ export class Look {
   #flow(flow, care) {
     if (flow.points.length < 2) return null;
     const section = make("section", { className: "flow" });
-    if (!care) this.#draw(section, flow);
-    else {
-      const ask = make("button", { type: "button", text: t("flow_too") });
-      ask.addEventListener("click", () => {
-        this.#draw(section, flow);
-        section.querySelector("summary").focus();
-      });
-      section.append(ask);
-    }
-    return section;
-  }
-
-  #draw(section, flow) {
-    const frame = make("div", { className: "picture" });
-    const trouble = make("p", { className: "trouble" });
-    section.replaceChildren(
-      make("h3", { className: "unseen", text: t("flow") }), // The picture has a title.
-      frame,
-      make("p", { className: "hint narrow", text: t("guessed") }),
-      trouble,
-      this.#inWords(flow),
-    );
-    this.#try(trouble, async (here) => {
-      const url = URL.createObjectURL(await this.#api.flowPicture(flow.session_id, spoken()));
-      if (!here()) return URL.revokeObjectURL(url);
-      const image = make("img", { alt: t("flow_alt"), width: 720, height: 344 });
-      image.onload = image.onerror = () => URL.revokeObjectURL(url);
-      image.src = url;
-      frame.append(image);
-      // On a phone it is wider than the screen: what scrolls is reached by the keyboard, too.
-      frame.tabIndex = 0;
-      frame.setAttribute("role", "group");
-      frame.setAttribute("aria-label", t("flow"));
+    const show = () => draw(section, {
+      title: t("flow"),
+      alt: t("flow_alt"),
+      ask: (narrow) => this.#api.flowPicture(flow.session_id, spoken(), narrow),
+      run: (...work) => this.#sheet.run(...work),
+      words: this.#inWords(flow),
     });
+    if (care || flow.points.some(unsafe)) whenAsked(section, show);
+    else show();
+    return section;
   }
 
   /** What the picture shows. */
@@ -106,13 +89,7 @@ export class Look {
       const more = [emotion?.corrected && t("picked"), turn && t(turn.direction)].filter(Boolean);
       return make("li", { value: step_order, text: [hour(created_at), felt, ...more].join(" · ") });
     });
-    return make(
-      "details",
-      {},
-      make("summary", { text: t("flow_in_words") }),
-      ...(truncated ? [make("p", { className: "hint", text: t("older") })] : []),
-      make("ol", {}, ...items),
-    );
+    return inWords(make("ol", {}, ...items), truncated);
   }
 
   // The card ---------------------------------------------------------------------------------------------------------
@@ -135,7 +112,7 @@ export class Look {
     button.disabled = true;
     button.textContent = t("making_card");
     by("look-status").textContent = "";
-    await this.#try(trouble, async (here) => {
+    await this.#sheet.run(trouble, async (here) => {
       const card = await this.#api.makeCard(sessionId).catch((error) => {
         // The one from before stays, and that is what there is to say.
         throw before && error.code === "overloaded" ? Object.assign(error, { field: "card" }) : error;

@@ -6,6 +6,7 @@
 //! them for good; with `server.page` off there is nothing here.
 
 use super::Surface;
+use crate::domain::emotion::Emotion;
 use crate::domain::safety::Tier;
 use crate::safety::resources::Kind;
 use crate::safety::{Lang, resources};
@@ -34,7 +35,7 @@ struct Asset {
 
 const SCRIPT: &str = "text/javascript; charset=utf-8";
 
-const ASSETS: [Asset; 16] = [
+const ASSETS: [Asset; 20] = [
     Asset {
         name: "page.css",
         kind: "text/css; charset=utf-8",
@@ -79,6 +80,26 @@ const ASSETS: [Asset; 16] = [
         name: "look.js",
         kind: SCRIPT,
         text: include_str!("look.js"),
+    },
+    Asset {
+        name: "trend.js",
+        kind: SCRIPT,
+        text: include_str!("trend.js"),
+    },
+    Asset {
+        name: "sure.js",
+        kind: SCRIPT,
+        text: include_str!("sure.js"),
+    },
+    Asset {
+        name: "picture.js",
+        kind: SCRIPT,
+        text: include_str!("picture.js"),
+    },
+    Asset {
+        name: "sheet.js",
+        kind: SCRIPT,
+        text: include_str!("sheet.js"),
     },
     Asset {
         name: "card.js",
@@ -152,7 +173,8 @@ pub(super) fn router(shown: bool) -> Router<Surface> {
         .route("/page/{version}/{name}", get(asset))
 }
 
-/// The page with what it must know of the server before anybody is logged in: whom it lets in, and whom to call.
+/// The page with what it must know of the server before anybody is logged in: whom it lets in, whom to call, whether
+/// conversations that end get a card, and what the labels of feelings are called.
 fn index(app: &App) -> String {
     let resources = resources(&app.settings().safety.country, Tier::Elevated, &[]);
     let talk = resources.iter().take(1);
@@ -166,10 +188,17 @@ fn index(app: &App) -> String {
             json!({"contact": line.number, "ko": line.name(Lang::Ko), "en": line.name(Lang::En)})
         })
         .collect();
+    // What people are told of the labels is written in one place, which is not the page.
+    let feelings: Vec<_> = Emotion::ALL
+        .iter()
+        .map(|label| json!({"label": label, "ko": label.korean(), "en": label.english()}))
+        .collect();
     let server = json!({
         "registration": app.config().auth.registration,
         "guests": app.config().auth.guests,
+        "cards": app.config().llm.cards,
         "lines": lines,
+        "feelings": feelings,
     });
     // Inside a script element nothing may look like the end of it.
     let server = server.to_string().replace('<', "\\u003c");

@@ -5,8 +5,11 @@
 //   log.js     the conversation on the screen and for screen readers
 //   felt.js    what a message felt like: the server's guess, and the person's own word
 //   look.js, card.js   looking back on a conversation: how it went, and its card
-//   door.js, drawer.js, box.js, beside.js, words.js, keep.js   logging in, the list and the person's rights, the box that
-//              one writes in, what is said beside it, texts, what is kept in the browser
+//   trend.js   how the conversations of the last days felt
+//   picture.js, sheet.js   a picture of the server's with the same in words, the dialog that asks for it
+//   door.js, drawer.js, sure.js, box.js, beside.js, words.js, keep.js   logging in, the list and the person's rights, the
+//              question before what cannot be undone, the box that one writes in, what is said beside it, texts, what is
+//              kept in the browser
 
 import { Api } from "./api.js";
 import { lines, pin, status, unpin } from "./beside.js";
@@ -17,12 +20,14 @@ import { Felt } from "./felt.js";
 import { tab } from "./keep.js";
 import { Log } from "./log.js";
 import { Look } from "./look.js";
+import { sure } from "./sure.js";
 import { Talk } from "./talk.js";
+import { Trend } from "./trend.js";
 import { explain, speak, spoken, switchLanguage, t, tell } from "./words.js";
 
 const by = (id) => document.getElementById(id);
 
-/** What the server says of itself in the page: `{ registration, guests, lines }`. */
+/** What the server says of itself in the page: `{ registration, guests, cards, lines, feelings }`. */
 const server = JSON.parse(by("server").textContent);
 
 const api = new Api();
@@ -30,8 +35,9 @@ const box = new Box(by("words"));
 const felt = new Felt(api, by("log"), { left: leave, done: () => box.focus(), hidden: () => status(t("felt_hidden"), true) });
 const log = new Log(by("log"), by("heard"), by("urgent"), felt);
 const door = new Door(api, server, enter);
-const drawer = new Drawer(api, { chosen: open, left: leave });
+const drawer = new Drawer(api, { chosen: open, trend: () => trend.show(), left: leave });
 const look = new Look(api, { left: leave });
+const trend = new Trend(api, { left: leave });
 
 /** The conversation that is open. @type {?Talk} */
 let talk = null;
@@ -39,6 +45,8 @@ let talk = null;
 let whole = false;
 /** Whether it has ended: it can be read, and no more. */
 let ended = false;
+/** Whether that was just now, so that its card is still being made. */
+let fresh = false;
 /** Words of somebody whose login was over before they could be sent. */
 let stash = null;
 
@@ -80,6 +88,7 @@ function clear() {
   talk = null;
   whole = false;
   ended = false;
+  fresh = false;
   giveBack(unsaid?.words);
   closeDialogs();
   log.clear();
@@ -117,12 +126,7 @@ async function load(sessionId, unsent = null) {
     log.history(steps);
     log.follow(true);
     whole = true;
-    if (session.ended_at) {
-      ended = true;
-      by("composer").hidden = true;
-      running();
-      return status(t("ended"));
-    }
+    if (session.ended_at) return rest();
   } catch (error) {
     if (!here()) return;
     if (error.status === 401) return leave("login_over");
@@ -130,6 +134,37 @@ async function load(sessionId, unsent = null) {
     if (error.status && error.status !== 404) status(explain(error));
   }
   connect({ sessionId, unsent });
+}
+
+/** Nothing more is written in it; what was being written is for the next one. */
+function rest() {
+  talk?.leave();
+  talk = null;
+  ended = true;
+  by("composer").hidden = true;
+  status(t(box.text.trim() ? "ended_draft" : "ended"));
+  running();
+}
+
+/** Ends the conversation, once the person is sure. */
+function end() {
+  if (talk?.busy) return status(t(talk.unsaid ? "still_unsent" : "end_busy"), true);
+  const sessionId = tab.get("session");
+  const texts = { title: "end_title", text: server.cards ? "end_text" : "end_text_only", yes: "end_yes", no: "end_no" };
+  const act = async () => {
+    try {
+      await api.end(sessionId);
+    } catch (error) {
+      if (error.status !== 401) throw error;
+      leave("login_over");
+    }
+  };
+  sure(texts, act, () => {
+    if (tab.get("session") !== sessionId || !api.person) return;
+    rest();
+    fresh = server.cards;
+    by("read").focus();
+  });
 }
 
 function connect({ sessionId, unsent }) {
@@ -183,6 +218,8 @@ const heard = {
   refused(turn, error) {
     log.withdraw(turn);
     giveBack(turn.words);
+    // Another device of theirs has ended it.
+    if (error.code === "session_ended") return rest();
     status(`${explain(error)} ${t("given_back")}`);
     running();
   },
@@ -221,7 +258,7 @@ function giveBack(text) {
   box.giveBack(text);
 }
 
-/** What there is to do: send, or stop; look back, once there is something to look back on. */
+/** What there is to do: send, or stop; end it, and look back, once there is something to look back on. */
 function running() {
   const busy = talk?.busy ?? false;
   const stoppable = busy && talk.connected;
@@ -229,7 +266,9 @@ function running() {
   by("send").hidden = stoppable;
   by("log").setAttribute("aria-busy", busy);
   by("back").hidden = log.stored < (ended ? 1 : 2);
-  by("read").hidden = !ended || log.stored === 0;
+  by("end").hidden = ended || log.stored === 0;
+  by("after").hidden = !ended;
+  by("read").hidden = log.stored === 0;
 }
 
 function send() {
@@ -257,9 +296,13 @@ by("stop").addEventListener("click", () => {
 document.addEventListener("keydown", (event) => {
   if (event.key === "Escape" && talk?.busy && !document.querySelector("dialog[open]")) talk.stop();
 });
-by("fresh").addEventListener("click", begin);
+for (const id of ["fresh", "anew"]) by(id).addEventListener("click", begin);
+by("end").addEventListener("click", end);
 by("menu").addEventListener("click", () => drawer.show(tab.get("session")));
-for (const id of ["back", "read"]) by(id).addEventListener("click", () => look.show(tab.get("session")));
+for (const id of ["back", "read"]) by(id).addEventListener("click", () => look.show(tab.get("session"), fresh));
+
+// Without cards that come by themselves there is no "the card" yet.
+if (!server.cards) by("read").dataset.t = "look";
 
 // Languages, and the beginning ----------------------------------------------------------------------------------------
 

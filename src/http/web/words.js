@@ -63,6 +63,26 @@ const texts = {
   still_unsent: ["앞의 말이 아직 가지 못했어요. 연결을 기다려 주세요.", "Your last message is still waiting for the connection."],
   given_back: ["보내지 못해서 입력란에 그대로 두었어요.", "It was not sent; your words are back in the box."],
   ended: ["마친 대화예요. 읽을 수 있고, 이야기는 새 대화에서 이어 가요.", "This conversation has ended. You can read it; to go on, begin a new one."],
+  ended_draft: [
+    "마친 대화예요. 적고 있던 말은 새 대화의 입력란에 그대로 있어요.",
+    "This conversation has ended. What you were writing is in the box of the new one.",
+  ],
+  end: ["마치기", "End"],
+  end_label: ["이 대화 마치기", "End this conversation"],
+  end_title: ["이 대화를 마칠까요?", "End this conversation?"],
+  end_text: [
+    "마치면 나눈 이야기를 모은 요약 카드가 만들어져요. 이 대화에 더 적을 수는 없지만, 다시 읽는 것은 언제든 할 수 있어요.",
+    "A card that sums it up is made then. Nothing more can be written here, but you can read it again whenever you like.",
+  ],
+  end_text_only: [
+    "이 대화에 더 적을 수는 없지만, 다시 읽는 것은 언제든 할 수 있어요.",
+    "Nothing more can be written here then, but you can read it again whenever you like.",
+  ],
+  end_yes: ["마치기", "End it"],
+  end_no: ["더 이야기하기", "Go on talking"],
+  end_busy: ["답을 듣는 중이에요. 끝나면 마칠 수 있어요.", "Still answering. You can end it when it is done."],
+  read: ["카드 보기", "See the card"],
+  anew: ["새 대화 시작하기", "Begin a new one"],
   gone: ["없어진 대화예요.", "This conversation is no longer there."],
   conversations: ["지난 대화", "Conversations"],
   none_yet: ["아직 나눈 이야기가 없어요.", "Nothing has been said yet."],
@@ -97,7 +117,6 @@ const texts = {
     "이 대화의 마음 흐름을 그린 그림이에요. 쓴 글에서 짐작한 것이고, 진단이 아니에요. 아래에 글로도 있어요.",
     "A picture of how this conversation felt. It is guessed from what was written and no diagnosis. Below it is in words, too.",
   ],
-  guessed: ["쓴 글에서 짐작한 것이고, 진단이 아니에요.", "Guessed from what was written; not a diagnosis."],
   flow_too: ["마음의 흐름도 보기", "See how it went, too"],
   flow_in_words: ["글로 보기", "In words"],
   older: ["더 오래된 것은 빠져 있어요.", "What is older is left out."],
@@ -106,11 +125,38 @@ const texts = {
   better: ["여기서부터 나아졌어요", "better from here on"],
   worse: ["여기서부터 힘들어졌어요", "harder from here on"],
   picked: ["직접 고른 마음", "your own word"],
+  lately: ["지난 30일", "Last 30 days"],
+  trend_title: ["그동안의 마음", "How it has been"],
+  trend_days: ["며칠을 볼까요?", "How many days?"],
+  days_7: ["7일", "7 days"],
+  days_30: ["30일", "30 days"],
+  days_90: ["90일", "90 days"],
+  trend_alt: [
+    "그동안 나눈 대화들의 마음 흐름을 그린 그림이에요. 쓴 글에서 짐작한 것이고, 진단이 아니에요. 아래에 글로도 있어요.",
+    "A picture of how the conversations of this time felt. It is guessed from what was written and no diagnosis. Below it is in words, too.",
+  ],
+  trend_hint: [
+    "그날의 마음은 여기 그려진 것과 달랐을 수 있어요.",
+    "The days may have felt different from what is drawn here. You know best.",
+  ],
+  trend_none: [
+    "이 동안에는 나눈 이야기가 없어요. 그래도 괜찮아요. 이야기하고 싶을 때 오시면 돼요.",
+    "Nothing was said in this time, and that is fine. Come whenever you feel like talking.",
+  ],
+  trend_one: [
+    "이 동안 나눈 대화는 하나예요. 둘부터는 그림으로도 보여요.",
+    "There was one conversation in this time. From two on there is a picture, too.",
+  ],
+  trend_unsure: [
+    "이 동안의 글만으로는 마음을 짐작하기 어려웠어요. 그럴 수 있어요.",
+    "From the words of this time it was hard to guess how it felt. That happens.",
+  ],
   card: ["카드", "Card"],
   no_card: [
     "이 대화를 카드 한 장으로 모아 볼 수 있어요. 언어 모델이 있으면 대화를 다시 읽고 써요.",
     "This conversation can be gathered on a card. Where there is a language model, it reads the conversation again and writes it.",
   ],
+  card_coming: ["카드를 쓰고 있어요. 조금 걸려요…", "The card is being written. It takes a moment…"],
   make_card: ["카드 만들기", "Make a card"],
   make_again: ["카드 다시 만들기", "Make it anew"],
   making_card: ["쓰는 중이에요. 조금 걸려요…", "Writing. It takes a moment…"],
@@ -143,35 +189,40 @@ const texts = {
   no_network: ["서버에 닿지 못했어요. 연결을 확인하고 다시 해 주세요.", "The server cannot be reached. Please check the connection and try again."],
 };
 
-/** The server's labels of what somebody felt: the name, and how a guess is told. In no telling is it a finding. */
-const felt = {
-  joy: [["기쁨", "joyful"], ["기뻐 보였어요", "You may have felt joyful"]],
-  confident: [["자신", "confident"], ["자신 있어 보였어요", "You may have felt confident"]],
-  eager: [["열정", "eager"], ["의욕이 있어 보였어요", "You may have felt eager"]],
-  moved: [["감동", "moved"], ["뭉클해 보였어요", "You may have felt moved"]],
-  calm: [["편안", "calm"], ["편안해 보였어요", "You may have felt calm"]],
-  bored: [["심심", "bored"], ["심심해 보였어요", "You may have felt bored"]],
-  tired: [["피곤", "tired"], ["피곤해 보였어요", "You may have felt tired"]],
-  even: [["담담", "even"], ["담담해 보였어요", "You may have felt neither good nor bad"]],
-  lonely: [["고독", "lonely"], ["외로워 보였어요", "You may have felt lonely"]],
-  shame: [["수치", "ashamed"], ["부끄러워 보였어요", "You may have felt ashamed"]],
-  sad: [["우울", "sad"], ["슬퍼 보였어요", "You may have felt sad"]],
-  frustrated: [["좌절", "frustrated"], ["답답해 보였어요", "You may have felt frustrated"]],
-  confused: [["혼란", "confused"], ["혼란스러워 보였어요", "You may have felt confused"]],
-  anxious: [["불안", "anxious"], ["불안해 보였어요", "You may have felt anxious"]],
-  angry: [["분노", "angry"], ["화나 보였어요", "You may have felt angry"]],
+/** What the server calls its labels of what somebody felt, in its order: `{ label, ko, en }`. It is told in the page. */
+const named = JSON.parse(document.getElementById("server").textContent).feelings;
+
+/** How a guess of one is told in Korean; in English by its name. It is a finding in neither. */
+const guesses = {
+  joy: "기뻐 보였어요",
+  confident: "자신 있어 보였어요",
+  eager: "의욕이 있어 보였어요",
+  moved: "뭉클해 보였어요",
+  calm: "편안해 보였어요",
+  bored: "심심해 보였어요",
+  tired: "피곤해 보였어요",
+  even: "담담해 보였어요",
+  lonely: "외로워 보였어요",
+  shame: "부끄러워 보였어요",
+  sad: "슬퍼 보였어요",
+  frustrated: "답답해 보였어요",
+  confused: "혼란스러워 보였어요",
+  anxious: "불안해 보였어요",
+  angry: "화나 보였어요",
 };
+/** "Even" is no word for how one felt. */
+const guessed = ({ label, en }) => `You may have felt ${label === "even" ? "neither good nor bad" : en}`;
 
-/** The labels that have a name here, in the server's order. */
-export const feelings = Object.keys(felt);
+/** The labels that can be told, in the server's order. */
+export const feelings = named.map(({ label }) => label).filter((label) => label in guesses);
 
-/** The name of one; a server that is newer may know more of them. */
-export const feeling = (label) => (label in felt ? one(felt[label][0]) : label);
-
-for (const [label, [name, guess]] of Object.entries(felt)) {
-  texts[`is_${label}`] = name;
-  texts[`seemed_${label}`] = guess;
+for (const one of named) {
+  texts[`is_${one.label}`] = [one.ko, one.en];
+  texts[`seemed_${one.label}`] = [guesses[one.label], guessed(one)];
 }
+
+/** The name of one; a server that was renewed since the page was loaded may know more of them. */
+export const feeling = (label) => (`is_${label}` in texts ? t(`is_${label}`) : label);
 
 /** By the server's code, or `code:field`. */
 const errors = {

@@ -6,7 +6,6 @@
 use super::super::layout::{BOLD, DIM};
 use super::super::text::{width, wrap};
 use super::super::texts::Texts;
-use crate::domain::prompt::Language;
 use crate::wire::insight::{Direction, EmotionBody, FlowBody, FlowPointBody};
 use ratatui::text::{Line, Span};
 use std::fmt::Write as _;
@@ -72,10 +71,7 @@ pub(super) fn rows(flow: Option<&FlowBody>, texts: &Texts, wide: usize) -> Vec<L
             continue;
         };
         let between = if told.is_empty() { "" } else { " · " };
-        let mut name = match texts.language {
-            Language::Korean => emotion.emotion_label.korean(),
-            Language::English => emotion.emotion_label.as_str(),
-        };
+        let mut name = emotion.emotion_label.name(texts.language);
         if emotion.unsure {
             name = "?";
         }

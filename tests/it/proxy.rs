@@ -22,6 +22,8 @@ pub enum Way {
     Lost,
     /// They are handed on after a while.
     Slow(Duration),
+    /// They are gathered, and handed on together once none has come for as long.
+    Held(Duration),
     /// As many of a connection are handed on; where the next one comes, the connection ends.
     First(usize),
 }
@@ -140,7 +142,7 @@ async fn pump(
         if now.cut {
             return Ended::Openly;
         }
-        let read = tokio::select! {
+        let mut read = tokio::select! {
             changed = ways.changed() => match changed {
                 Ok(()) => continue,
                 Err(_) => return Ended::Openly,
@@ -151,6 +153,13 @@ async fn pump(
             Way::Lost if read == 0 => return Ended::Secretly(to),
             Way::Lost => continue,
             Way::Slow(pause) => tokio::time::sleep(pause).await,
+            Way::Held(quiet) => {
+                while let Ok(Ok(more @ 1..)) =
+                    tokio::time::timeout(quiet, from.read(&mut bytes[read..])).await
+                {
+                    read += more;
+                }
+            }
             Way::First(most) if passed + read > most => {
                 let _ = to.write_all(&bytes[..most - passed]).await;
                 return Ended::Openly;

@@ -1,9 +1,10 @@
 //! `deepme doctor`.
 //!
-//! Owns what is looked at and how it is shown; [`facts`] and [`outside`] gather, [`findings`] and [`database`] decide. Invariants:
-//! it changes nothing on this machine; exit code 1 when something failed, 0 when not.
+//! Owns what is looked at and how it is shown; [`facts`] and [`outside`] gather, [`findings`], [`database`]
+//! and [`door`] decide. Invariants: it changes nothing on this machine; exit code 1 when something failed, 0 when not.
 
 mod database;
+mod door;
 mod facts;
 mod findings;
 mod outside;
@@ -151,12 +152,18 @@ async fn from_outside(url: &reqwest::Url, login: Option<(String, String)>) -> Ve
         Err(why) => return vec![fail("health", why, "give --url as https://NAME")],
     };
     let health = visitor.health().await;
-    let mut found = outside::health(url, &health, SystemClock.now());
-    if health.is_err() {
+    let mut found = door::health(url, &health, SystemClock.now());
+    if !door::is_there(&health) {
         return found;
     }
-    let (nobody, page) = (visitor.knock(false).await, visitor.knock(true).await);
-    found.extend(outside::handshake(&nobody, &page));
+    let handshake = door::handshake(url, &visitor.knocks().await);
+    let through = handshake
+        .iter()
+        .all(|found| found.check != "websocket" || found.severity == Severity::Ok);
+    found.extend(handshake);
+    if !through {
+        return found;
+    }
     let Some((email, password)) = login else {
         found.push(ok(
             "streaming",
@@ -171,7 +178,7 @@ async fn from_outside(url: &reqwest::Url, login: Option<(String, String)>) -> Ve
     };
     match logged_in.await {
         Ok(client) => {
-            found.extend(outside::conversation(&outside::turn(&client).await));
+            found.extend(door::conversation(&outside::turn(&client).await));
             // The login was for this only.
             let _ = client.log_out().await;
         }

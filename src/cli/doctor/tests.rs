@@ -1,11 +1,12 @@
 //! What is found, by facts that are made up: every finding appears, and reads well.
 
 use super::database::{Database, database};
+use super::door::{conversation, handshake, health, is_there};
 use super::findings::{
     Backups, Disk, Finding, Kept, backups, clock, clock_since, descriptors, disk, files, model,
     settings,
 };
-use super::outside::{Answer, Turn, WORDS, conversation, handshake, health};
+use super::outside::{Answer, Knocks, Turn, Validity, WORDS};
 use super::{as_json, as_text};
 use crate::config::Config;
 use crate::domain::Timestamp;
@@ -171,6 +172,15 @@ fn what_does_not_matter_is_not_alarming() {
     assert!(settings(&behind, None).into_iter().all(quiet));
 }
 
+/// One with as many hours left of so many.
+#[expect(clippy::unnecessary_wraps, reason = "a server without TLS shows none")]
+fn certificate(left: i64, whole: i64) -> Option<Validity> {
+    Some(Validity {
+        from: at(1 + left - whole),
+        until: at(1 + left),
+    })
+}
+
 #[expect(
     clippy::unnecessary_wraps,
     reason = "what was gathered may be an error"
@@ -179,10 +189,21 @@ fn answer(status: u16, ours: bool) -> Result<Answer, String> {
     Ok(Answer {
         status,
         date: Some(at(1)),
-        expires: Some(at(1 + 24 * 60)),
+        certificate: certificate(60 * 24, 90 * 24),
+        elsewhere: None,
         took: Duration::from_millis(31),
         ours,
     })
+}
+
+/// As deepme answers handshakes without a page, of its own page and of a stranger.
+fn knocks(nobody: u16, own: u16, stranger: u16) -> Knocks {
+    let answer = |status| answer(status, true);
+    Knocks {
+        nobody: answer(nobody),
+        own: answer(own),
+        stranger: answer(stranger),
+    }
 }
 
 #[expect(
@@ -200,7 +221,7 @@ fn turn(pieces: &[u64]) -> Result<Turn, String> {
 fn a_server_on_which_all_is_well_from_outside() {
     let base = "https://chat.example.com".parse().unwrap();
     let mut found = health(&base, &answer(200, true), at(1));
-    found.extend(handshake(&answer(401, true), &answer(403, true)));
+    found.extend(handshake(&base, &knocks(401, 401, 403)));
     found.extend(conversation(&turn(&[400, 700, 1000, 1300, 1600, 1900])));
     insta::assert_snapshot!(lines(&found));
 }
@@ -209,24 +230,45 @@ fn a_server_on_which_all_is_well_from_outside() {
 fn everything_that_can_be_wrong_from_outside_comes_with_a_way_out() {
     let base = "https://chat.example.com".parse().unwrap();
     let plain = "http://chat.example.com".parse().unwrap();
-    let mut found = health(&base, &Err("certificate expired".to_owned()), at(1));
-    found.extend(health(&plain, &answer(502, false), at(1)));
+    let refused = |why: &str| Err(format!("invalid peer certificate: {why}"));
+    let mut found = Vec::new();
+    for why in [
+        refused(
+            "certificate not valid for name \"chat.example.com\"; certificate is only valid for DnsName(\"other.example.com\")",
+        ),
+        refused("Expired"),
+        refused("UnknownIssuer"),
+        refused("BadEncoding"),
+        Err(
+            "dns error: failed to lookup address information: Name or service not known".to_owned(),
+        ),
+        Err("tcp connect error: Connection refused (os error 111)".to_owned()),
+    ] {
+        found.extend(health(&base, &why, at(1)));
+    }
+    let here = "http://localhost:8000".parse().unwrap();
+    found.extend(health(&here, &Err("connection refused".to_owned()), at(1)));
+    let sent_on = answer(301, false).map(|answer| Answer {
+        elsewhere: Some("https://chat.example.com/health".parse().unwrap()),
+        ..answer
+    });
+    found.extend(health(&plain, &sent_on, at(1)));
+    found.extend(health(&plain, &answer(404, false), at(1)));
+    found.extend(health(&base, &answer(502, false), at(1)));
     let soon = answer(503, true).map(|answer| Answer {
-        expires: Some(at(1 + 24 * 13)),
+        certificate: certificate(13 * 24, 90 * 24),
         date: Some(at(2)),
         ..answer
     });
     found.extend(health(&base, &soon, at(1)));
-    for nobody in [
-        Err("connection reset".to_owned()),
-        answer(426, true),
-        answer(101, false),
-        answer(404, false),
-        answer(503, true),
-    ] {
-        found.extend(handshake(&nobody, &Err(String::new())));
+    let mut without = knocks(401, 401, 403);
+    without.nobody = Err("connection reset".to_owned());
+    found.extend(handshake(&base, &without));
+    for nobody in [400, 426, 101, 404, 503] {
+        found.extend(handshake(&base, &knocks(nobody, nobody, nobody)));
     }
-    found.extend(handshake(&answer(401, true), &answer(401, true)).pop());
+    found.extend(handshake(&base, &knocks(401, 403, 403)).pop());
+    found.extend(handshake(&base, &knocks(401, 401, 401)).pop());
     found.extend(conversation(&Err("the model does not answer".to_owned())));
     let garbled = turn(&[9000, 9001, 9001, 9002, 9003]).map(|turn| Turn {
         heard: "????".to_owned(),
@@ -244,6 +286,37 @@ fn everything_that_can_be_wrong_from_outside_comes_with_a_way_out() {
         as_json(&found)["findings"].as_array().unwrap().len(),
         found.len()
     );
+}
+
+#[test]
+fn a_certificate_of_hours_is_not_suspected_until_its_last_part() {
+    let base = "https://chat.example.com".parse().unwrap();
+    for (left, whole, well) in [
+        (6, 12, true),
+        (2, 12, false),
+        (48, 160, true),
+        (30, 160, false),
+        (15 * 24, 90 * 24, true),
+        (0, 12, false),
+    ] {
+        let held = answer(200, true).map(|answer| Answer {
+            certificate: certificate(left, whole),
+            ..answer
+        });
+        let found = health(&base, &held, at(1));
+        assert_eq!(found[0].fix.is_none(), well, "{:?}", found[0]);
+    }
+}
+
+#[test]
+fn what_follows_from_a_finding_is_not_another_one() {
+    let base = "https://chat.example.com".parse().unwrap();
+    assert_eq!(handshake(&base, &knocks(400, 400, 400)).len(), 1);
+    assert_eq!(handshake(&base, &knocks(429, 429, 429)).len(), 1);
+    assert_eq!(handshake(&base, &knocks(401, 429, 403)).len(), 1);
+    assert!(is_there(&answer(503, true)));
+    assert!(!is_there(&answer(502, false)));
+    assert!(!is_there(&Err(String::new())));
 }
 
 #[test]

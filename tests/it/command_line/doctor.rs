@@ -2,7 +2,9 @@
 
 use super::{Machine, Outcome, PASSWORD};
 use crate::cluster::cluster;
+use crate::proxy::{Proxy, Way};
 use std::os::unix::fs::PermissionsExt as _;
+use std::time::Duration;
 
 fn found(outcome: &Outcome, check: &str) -> Vec<(String, String)> {
     let report = outcome.json();
@@ -128,7 +130,7 @@ fn a_server_is_looked_at_from_outside_without_a_login_and_with_one() {
         ("clock", "the clock of the server is that of this machine"),
         ("tls", "not needed"),
         ("websocket", "the handshake gets through"),
-        ("origin", "a page of elsewhere is refused"),
+        ("origin", "the server's own page is let in"),
         ("streaming", "--email holds a turn"),
     ] {
         let found = found(&looked, check);
@@ -161,6 +163,32 @@ fn a_server_is_looked_at_from_outside_without_a_login_and_with_one() {
     let gone = machine.run(&["doctor", "--json", "--url", &url], "");
     assert_eq!(gone.code, 1);
     assert!(found(&gone, "health")[0].1.contains("does not answer"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_proxy_that_holds_answers_back_is_told_from_one_that_does_not() {
+    let machine = Machine::new();
+    machine.add_user("jiwoo");
+    let server = machine.serve(&[], &[]);
+    let address = server.url().trim_start_matches("http://").parse();
+    let proxy = Proxy::to(address.unwrap()).await;
+    let looked = || {
+        let url = format!("http://{}", proxy.address);
+        let args = ["doctor", "--json", "--url", &url, "--password-stdin"];
+        let args = [&args[..], &["--email", "jiwoo@example.com"]].concat();
+        let outcome = machine.run(&args, PASSWORD).ok();
+        found(&outcome, "streaming").remove(0)
+    };
+    let (severity, says) = looked();
+    assert_eq!(severity, "ok", "{says}");
+    // Far longer than the built-in listener pauses between two words.
+    proxy.down(Way::Held(Duration::from_millis(700)));
+    let (severity, says) = looked();
+    assert_eq!(severity, "warn", "{says}");
+    assert!(
+        says.contains("something holds them back until the end"),
+        "{says}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -7,6 +7,8 @@ use std::collections::{BTreeMap, HashMap};
 
 use deepme::insight::model::{LABELS, OUTPUTS, Weights, norm};
 
+use crate::data::SOURCES;
+
 /// One sentence with what people said of it.
 pub(crate) struct Sample {
     /// The sentence.
@@ -41,11 +43,17 @@ pub(crate) struct Plan {
     pub border: usize,
 }
 
-impl Default for Plan {
-    fn default() -> Self {
+impl Plan {
+    /// What cross-validation found best for a language.
+    pub(crate) fn of(language: &str) -> Self {
+        let (rounds, step) = if language == "ko" {
+            (12, 0.1)
+        } else {
+            (12, 0.2)
+        };
         Self {
-            rounds: 12,
-            step: 0.2,
+            rounds,
+            step,
             border: LABELS,
         }
     }
@@ -79,6 +87,7 @@ impl Learner<OUTPUTS> {
         let mut ranked: Vec<(f32, u32, usize)> = self
             .places
             .iter()
+            .filter(|(key, _)| **key >= SOURCES)
             .map(|(key, place)| {
                 let length: f32 = self.rows[*place].iter().map(|w| w * w).sum();
                 (length * self.counts[*place], *key, *place)

@@ -1,8 +1,9 @@
 //! A message as hashed pieces.
 //!
 //! Owns what the model sees: n-grams of 1 to 5 characters across word borders, words and pairs of
-//! words, how the message begins and ends (Korean says much of a feeling in the last syllables, and
-//! much of those in their letters), and how long it is. Called by the model and by the trainer.
+//! words, how each word begins (a Korean stem), how the message begins and ends (Korean says much of
+//! a feeling in the last syllables, and much of those in their letters), and how long it is. Called
+//! by the model and by the trainer.
 //! Invariant: the same text gives the same keys on every machine; keys are sorted and unique.
 
 use unicode_normalization::UnicodeNormalization;
@@ -22,6 +23,7 @@ enum Kind {
     Beginning,
     Mark,
     Length,
+    Stem,
 }
 
 /// The keys of a message, sorted and unique. Empty for text without a visible character.
@@ -92,6 +94,10 @@ fn words(text: &[char], keys: &mut Vec<u32>) {
         .filter(|word| !word.is_empty());
     for word in words {
         keys.push(hash(Kind::Word, word.iter().copied()));
+        // A Korean word changes at its end: what it is about is in its first syllables.
+        for end in 1..=word.len().min(3) {
+            keys.push(hash(Kind::Stem, word[..end].iter().copied()));
+        }
         match before {
             Some(before) => {
                 let pair = before.iter().chain(&[' ']).chain(word).copied();

@@ -7,6 +7,8 @@
 //! | `lexicon` | the spellings of the pack, found in one pass |
 //! | `pack`, `rules.toml` | the rule pack: versioned data, checked when read |
 //! | `rules` | sequences of words, what silences them, what denies them |
+//! | `pieces` | a message as the hashed pieces that the model sees |
+//! | `model`, `weights.bin` | a linear model for what the rules have no words for |
 //! | `resources`, `resources.toml` | people to reach, by country |
 //! | `texts` | what is said to the person and to the model |
 //! | `score` | recall and precision, for tests and for whoever measures |
@@ -18,8 +20,10 @@
 
 mod letters;
 mod lexicon;
+pub mod model;
 mod normalise;
 mod pack;
+pub mod pieces;
 pub mod resources;
 mod rules;
 pub mod score;
@@ -34,6 +38,7 @@ pub use texts::{Lang, fixed_answer, message, preamble, short_text};
 use std::sync::Arc;
 
 use crate::domain::safety::{Category, Tier};
+use model::Model;
 use normalise::Stream;
 use pack::Pack;
 use rules::Finding;
@@ -49,7 +54,7 @@ pub struct Assessment {
     pub tier: Tier,
     /// What it is about, without repeats, in the order of [`Category::ALL`].
     pub categories: Vec<Category>,
-    /// The version of the rule pack that found it.
+    /// The versions of the rule pack and of the model that found it.
     pub pack_version: Arc<str>,
 }
 
@@ -57,18 +62,35 @@ pub struct Assessment {
 #[derive(Debug)]
 pub struct Gate {
     pack: Pack,
+    model: Option<Model>,
     version: Arc<str>,
 }
 
 impl Gate {
-    /// The gate with the rule pack of this build.
+    /// The gate with the rule pack and the model of this build.
     pub fn embedded() -> Result<Self, PackError> {
-        let pack = Pack::embedded()?;
-        let version = Arc::from(pack.version.as_str());
-        Ok(Self { pack, version })
+        let model = Model::from_bytes(include_bytes!("weights.bin"));
+        let model = model.map_err(|fault| PackError::new(format!("weights.bin: {fault:?}")))?;
+        let rules = Self::of_rules()?;
+        Ok(Self {
+            version: format!("{}+{}", rules.version, model.name()).into(),
+            model: Some(model),
+            ..rules
+        })
     }
 
-    /// The version of the rule pack.
+    /// The gate with the rules alone, which a new model is measured beside.
+    pub fn of_rules() -> Result<Self, PackError> {
+        let pack = Pack::embedded()?;
+        let version = Arc::from(pack.version.as_str());
+        Ok(Self {
+            pack,
+            model: None,
+            version,
+        })
+    }
+
+    /// The versions of the rule pack and of the model.
     pub fn version(&self) -> &str {
         &self.version
     }
@@ -95,6 +117,13 @@ impl Gate {
             mark(&mut found, category);
             if other && is_own_risk(category) {
                 mark(&mut found, Category::ConcernForOther);
+            }
+        }
+        if let Some(model) = &self.model {
+            let opinion = model.read(text);
+            if opinion.tier() > tier {
+                tier = opinion.tier();
+                mark(&mut found, opinion.category);
             }
         }
         let categories = Category::ALL

@@ -94,7 +94,7 @@ async fn a_step_is_flagged_by_its_words_and_by_those_before() {
     let alone = said(&server, &jiwoo, "죽고 싶어").await;
     assert_eq!(alone.safety_tier, Some(Tier::Elevated));
     // What says little by itself says more after what was said before.
-    let words = "약은 모아놨어";
+    let words = "약은 챙겨 놨어";
     assert!(server.app.assess(words).tier < Tier::Imminent);
     server.script(answer(&["네"]));
     let request = GenerateRequest {

@@ -1,0 +1,106 @@
+//! A message as hashed pieces, for the model.
+//!
+//! Owns what the model sees of a sentence: n-grams of 1 to 5 characters across word borders, words, and pairs of words that
+//! stand beside each other or have one between them. Called by the model and by the trainer. Invariants: the same text
+//! gives the same keys on every machine; keys are sorted and unique; the time is linear in the text.
+
+use unicode_normalization::UnicodeNormalization as _;
+
+/// The kinds of pieces, so that equal letters of two kinds are two pieces.
+#[derive(Clone, Copy)]
+#[repr(u64)]
+enum Kind {
+    Gram = 11,
+    Word,
+    Pair,
+    Apart,
+}
+
+/// Longest n-gram, in characters.
+const LONGEST: usize = 5;
+/// Longest run that is read as one sentence, in characters: what goes on without a mark is cut there.
+const SENTENCE: usize = 200;
+
+/// The keys of every sentence of a text and, when it is short, of the whole of it, which comes first. Sentences without a
+/// letter have none.
+pub fn sentences(text: &str) -> Vec<Vec<u32>> {
+    let text = normalise(text);
+    let ends = |c: &char| matches!(c, '.' | '!' | '?' | '…' | '\n' | '。');
+    let parts: Vec<&[char]> = text
+        .split(ends)
+        .flat_map(|part| part.chunks(SENTENCE))
+        .filter(|part| part.iter().any(|c| c.is_alphanumeric()))
+        .collect();
+    let whole = (parts.len() > 1 && text.len() <= SENTENCE).then_some(text.as_slice());
+    whole.into_iter().chain(parts).map(keys).collect()
+}
+
+/// The keys of a text as one sentence, sorted and unique.
+fn keys(text: &[char]) -> Vec<u32> {
+    let mut keys = Vec::with_capacity(text.len() * 6 + 32);
+    let words: Vec<&[char]> = text
+        .split(|c| !c.is_alphanumeric())
+        .filter(|word| !word.is_empty())
+        .collect();
+    let edge = || std::iter::once(' ');
+    let spaced = words
+        .iter()
+        .flat_map(|word| edge().chain(word.iter().copied()));
+    let padded: Vec<char> = spaced.chain(edge()).collect();
+    for start in 0..padded.len() {
+        let mut state = seed(Kind::Gram);
+        for c in padded[start..].iter().take(LONGEST) {
+            state = mix(state, *c);
+            keys.push(key(state));
+        }
+    }
+    let both = |kind, a: &[char], b: &[char]| {
+        let letters = a.iter().chain(&[' ']).chain(b).copied();
+        key(letters.fold(seed(kind), mix))
+    };
+    for (i, word) in words.iter().enumerate() {
+        keys.push(key(word.iter().copied().fold(seed(Kind::Word), mix)));
+        for (kind, other) in [(Kind::Pair, i + 1), (Kind::Apart, i + 2)] {
+            if let Some(other) = words.get(other) {
+                keys.push(both(kind, word, other));
+            }
+        }
+    }
+    keys.sort_unstable();
+    keys.dedup();
+    keys
+}
+
+/// NFC, lower case, digits as `0`, at most two of a character in a row, nothing that has no width.
+fn normalise(text: &str) -> Vec<char> {
+    let mut kept: Vec<char> = Vec::with_capacity(text.len() / 2);
+    for c in text.nfc().flat_map(char::to_lowercase) {
+        let c = match c {
+            '\n' => '\n',
+            // Without width, or left out by many.
+            '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{2060}' | '\u{feff}' | '’' | '\'' => continue,
+            _ if c.is_whitespace() => ' ',
+            _ if c.is_ascii_digit() => '0',
+            _ if c.is_control() => continue,
+            _ => c,
+        };
+        if !kept.ends_with(&[c, c]) {
+            kept.push(c);
+        }
+    }
+    kept
+}
+
+const fn seed(kind: Kind) -> u64 {
+    (kind as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15)
+}
+
+const fn mix(state: u64, letter: char) -> u64 {
+    let state = (state ^ letter as u64).wrapping_mul(0xff51_afd7_ed55_8ccd);
+    state ^ (state >> 32)
+}
+
+/// The upper half, as the multiplication mixes upwards.
+const fn key(state: u64) -> u32 {
+    (state.wrapping_mul(0xc4ce_b9fe_1a85_ec53) >> 32) as u32
+}

@@ -9,6 +9,7 @@ use super::logging::Logging;
 use super::serve::Serve;
 use super::{Global, Result, systemd};
 use crate::config::{Config, Reload};
+use crate::domain::ErrorCode;
 use crate::service::App;
 use std::sync::Arc;
 
@@ -45,7 +46,12 @@ impl Reloader {
         } = self.config.reload(&new);
         // What can still be wrong comes first.
         let keys = self.keys.news(self.app.signing_keys()).await?;
-        self.app.check_ab(config.prompts.ab).await?;
+        match self.app.check_ab(config.prompts.ab).await {
+            Err(error) if error.code() == ErrorCode::Config => return Err(error.into()),
+            // A database that is away is no reason to keep a log level.
+            Err(error) => tracing::warn!(%error, "prompts.ab was not checked"),
+            Ok(()) => {}
+        }
         self.logging.set(&config)?;
         self.app.adopt(&config);
         self.config = config;

@@ -4,6 +4,7 @@
 //! stand beside each other or have one between them. Called by the model and by the trainer. Invariants: the same text
 //! gives the same keys on every machine; keys are sorted and unique; the time is linear in the text.
 
+use super::letters::is_invisible;
 use unicode_normalization::UnicodeNormalization as _;
 
 /// The kinds of pieces, so that equal letters of two kinds are two pieces.
@@ -18,7 +19,8 @@ enum Kind {
 
 /// Longest n-gram, in characters.
 const LONGEST: usize = 5;
-/// Longest run that is read as one sentence, in characters: what goes on without a mark is cut there.
+/// Longest run that is read as one sentence, in characters: what goes on without a mark is read in windows of this length,
+/// each beginning in the middle of the one before.
 const SENTENCE: usize = 200;
 
 /// The keys of every sentence of a text and, when it is short, of the whole of it, which comes first. Sentences without a
@@ -28,11 +30,20 @@ pub fn sentences(text: &str) -> Vec<Vec<u32>> {
     let ends = |c: &char| matches!(c, '.' | '!' | '?' | '…' | '\n' | '。');
     let parts: Vec<&[char]> = text
         .split(ends)
-        .flat_map(|part| part.chunks(SENTENCE))
+        .flat_map(windows)
         .filter(|part| part.iter().any(|c| c.is_alphanumeric()))
         .collect();
     let whole = (parts.len() > 1 && text.len() <= SENTENCE).then_some(text.as_slice());
     whole.into_iter().chain(parts).map(keys).collect()
+}
+
+/// A run as windows that overlap by a half, so that nothing said in it is cut everywhere.
+fn windows(run: &[char]) -> impl Iterator<Item = &[char]> {
+    let starts = (0..run.len().max(1)).step_by(SENTENCE / 2);
+    let more = run.len().saturating_sub(SENTENCE / 2).max(1);
+    starts
+        .take_while(move |start| *start < more)
+        .map(|start| &run[start..run.len().min(start + SENTENCE)])
 }
 
 /// The keys of a text as one sentence, sorted and unique.
@@ -77,11 +88,11 @@ fn normalise(text: &str) -> Vec<char> {
     for c in text.nfc().flat_map(char::to_lowercase) {
         let c = match c {
             '\n' => '\n',
-            // Without width, or left out by many.
-            '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{2060}' | '\u{feff}' | '’' | '\'' => continue,
+            // Left out by many.
+            '‘' | '’' | '\'' => continue,
+            _ if is_invisible(c) => continue,
             _ if c.is_whitespace() => ' ',
             _ if c.is_ascii_digit() => '0',
-            _ if c.is_control() => continue,
             _ => c,
         };
         if !kept.ends_with(&[c, c]) {

@@ -36,12 +36,25 @@ impl Assessed {
         earlier: impl Iterator<Item = &'a Exchange>,
         assess: impl Fn(&str) -> Assessment,
     ) -> Assessment {
-        let mut known = self.known();
-        earlier.fold(now, |worst, exchange| {
-            let read = || assess(&exchange.user_input);
-            let alone = known.get_or_insert(exchange.step_id, read);
+        let earlier: Vec<&Exchange> = earlier.collect();
+        let mut read: Vec<Option<Assessment>> = {
+            let mut known = self.known();
+            let read = earlier
+                .iter()
+                .map(|exchange| known.get(&exchange.step_id).cloned());
+            read.collect()
+        };
+        // Long words take their time, for which nobody else is to wait.
+        for (slot, exchange) in read.iter_mut().zip(&earlier) {
+            if slot.is_none() {
+                let alone = assess(&exchange.user_input);
+                self.put(exchange.step_id, alone.clone());
+                *slot = Some(alone);
+            }
+        }
+        read.into_iter().flatten().fold(now, |worst, alone| {
             if alone.tier > worst.tier {
-                alone.clone()
+                alone
             } else {
                 worst
             }

@@ -129,8 +129,24 @@ impl App {
                 Some(step_id) => self.vault.step(user_id, step_id).await,
                 None => self.vault.find_step(user_id, session_id, None).await,
             };
-            if found.is_ok() || tries == TRIES || self.draining.is_cancelled() {
-                break found;
+            // Who posted that it began knows that it is stored; of any other one nobody is told before it stays.
+            let stays = match &found {
+                Ok(Some(step)) if step_id.is_none() && step.status == StepStatus::Pending => {
+                    self.stays(step.step_id).await
+                }
+                _ => Ok(true),
+            };
+            let done = match (found, stays) {
+                (Ok(found), Ok(true)) => Some(Ok(found)),
+                (Err(error), _) | (_, Err(error)) if tries == TRIES => Some(Err(error)),
+                // It does not answer, or the step has ended meanwhile or is being taken back.
+                _ => None,
+            };
+            if let Some(done) = done {
+                break done;
+            }
+            if tries == TRIES || self.draining.is_cancelled() {
+                break Ok(None);
             }
             tokio::time::sleep(LOOK).await;
         };
@@ -140,9 +156,7 @@ impl App {
                 let history = step_id.is_none()
                     && step.status != StepStatus::Pending
                     && self.live.newest(session_id).is_none();
-                // Who posted that it began knows that it is stored.
-                let certain = step_id.is_some() || step.status != StepStatus::Pending;
-                if !history && (certain || self.stays(step.step_id).await.unwrap_or(false)) {
+                if !history {
                     self.copy(user_id, step, true).await;
                 }
             }
@@ -200,6 +214,9 @@ impl App {
         let step = self.step(user_id, step_id).await?;
         if step.status != StepStatus::Pending {
             return Ok(Found::Stored(Box::new(step)));
+        }
+        if self.is_doubtful(step_id) {
+            return Err(Error::unavailable("the step is being taken back"));
         }
         if self.bulletin.is_none() {
             // Its process is gone, and the next sweep will say so.

@@ -80,7 +80,7 @@ impl App {
     }
 
     /// The earlier version of the server's own prompt that this person is told instead of the newest, if they
-    /// are on that side of `[prompts.ab]`. One that is not there is missed, not waited for.
+    /// are on that side of `[prompts.ab]`. Without one that is there the newest is told.
     pub(super) async fn earlier_for(
         &self,
         user_id: UserId,

@@ -4,7 +4,7 @@
 //! gate stand above every prompt; in danger the wishes of person and app do not count; what is left
 //! out of the history is said.
 
-use crate::config::ClientPrompts;
+use crate::config::{ClientPrompts, PromptsAb};
 use crate::domain::prompt::variables::{self, Values};
 use crate::domain::prompt::{self, Language, Prompt, PromptName};
 use crate::domain::safety::Tier;
@@ -51,6 +51,7 @@ pub(super) async fn own(
     turn: &LiveTurn,
     brief: &Brief,
     language: Language,
+    ab: PromptsAb,
     stored: &[Prompt],
 ) -> Own {
     let name = PromptName::System(language);
@@ -58,7 +59,6 @@ pub(super) async fn own(
     let other = if let Some(trial) = &brief.trial {
         Some(trial.clone())
     } else {
-        let ab = brief.settings.prompts.ab;
         app.earlier_for(turn.user_id, language, ab).await
     };
     let prompt = other.or_else(newest);

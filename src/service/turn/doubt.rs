@@ -1,8 +1,9 @@
 //! Words of which nobody knows whether they are stored.
 //!
 //! Owns how they are taken back, and of whose steps others may be told meanwhile. Called when a turn
-//! begins, and by whoever finds a pending step that does not run here. Invariant: a step of which
-//! anybody was told is not taken back, by this instance or another.
+//! begins, and by whoever finds a pending step that does not run here. Invariant: a step that
+//! was acknowledged or shown as running is not taken back, by this instance or another. A list of steps is no
+//! acknowledgement: it may show one that goes.
 
 use super::LEASE;
 use crate::domain::{Error, ErrorCode, Result, StepId, Timestamp};
@@ -41,6 +42,11 @@ impl App {
         });
     }
 
+    /// Whether the step is being taken back by this instance.
+    pub(in crate::service) fn is_doubtful(&self, step_id: StepId) -> bool {
+        self.doubtful().contains(&step_id)
+    }
+
     fn doubtful(&self) -> MutexGuard<'_, HashSet<StepId>> {
         self.doubtful.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -48,6 +54,6 @@ impl App {
     /// Whether a pending step that does not run here stays where it is, whatever whoever began it was
     /// told by the database: only of such a one may anybody be told.
     pub(in crate::service) async fn stays(&self, step_id: StepId) -> Result<bool> {
-        Ok(!self.doubtful().contains(&step_id) && self.store.acknowledge_step(step_id).await?)
+        Ok(!self.is_doubtful(step_id) && self.store.acknowledge_step(step_id).await?)
     }
 }

@@ -8,7 +8,7 @@ use super::asking::{Facts, Question, Spoken, ask_in_turn};
 use super::briefing::{Brief, assess_together, fit, instructions, own, sticky, take_care};
 use super::ends::{failed, incomplete, terminal};
 use super::{LEASE, folding};
-use crate::config::PromptLanguage;
+use crate::config::{PromptLanguage, PromptsAb};
 use crate::domain::news::News;
 use crate::domain::prompt::{self, Language, PromptName};
 use crate::domain::safety::Tier;
@@ -325,7 +325,13 @@ pub(super) async fn answer(
     app.assessed.put(turn.step_id, brief.assessment.clone());
     let assessment = sticky(app, now, &briefing.history);
     let prompts = briefing.prompts;
-    let own = own(app, turn, brief, prompt_language, &prompts).await;
+    let ab = if known {
+        brief.settings.prompts.ab
+    } else {
+        // A database that did not answer is not asked once more.
+        PromptsAb::default()
+    };
+    let own = own(app, turn, brief, prompt_language, ab, &prompts).await;
     let (mut system, version) =
         instructions(turn, brief, &assessment, prompt_language, &own, &prompts);
     facts.prompt_version = Some(version);

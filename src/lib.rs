@@ -10,7 +10,7 @@
 //! | 3 | [`service`] | use-cases: accounts, sessions, turns, prompts |
 //! | 2 | [`store::sqlite`], [`store::postgres`], [`llm`]'s models, [`auth`], [`safety`], [`insight`], [`webhook`], [`client`] | what acts |
 //! | 1 | [`wire`], [`config`], [`store`], [`llm`] | contracts |
-//! | 0 | [`domain`] | pure values and decisions |
+//! | 0 | [`domain`], [`linear`] | pure values and decisions |
 
 pub mod auth;
 pub mod cli;
@@ -19,6 +19,7 @@ pub mod config;
 pub mod domain;
 pub mod http;
 pub mod insight;
+pub mod linear;
 pub mod llm;
 pub mod safety;
 pub mod service;

@@ -108,7 +108,7 @@ impl Learner<OUTPUTS> {
         // Valences are not cooled: only their order counts.
         let cool = |o: usize| if o < LABELS { 1.0 / heat } else { 1.0 };
         Weights {
-            confidence,
+            extra: confidence,
             bias: std::array::from_fn(|o| self.bias[o] * cool(o)),
             scale: std::array::from_fn(|o| largest[o] / 127.0 * cool(o)),
             keys: chosen.keys().copied().collect(),

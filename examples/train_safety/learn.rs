@@ -137,6 +137,7 @@ fn export(counts: &BTreeMap<u32, u32>, rows: &[[f32; OUTPUTS]], bias: [f32; OUTP
         std::array::from_fn(|o| (row[o] / largest[o] * 127.0).round() as i8)
     };
     Weights {
+        extra: [],
         bias,
         scale: largest.map(|largest| largest / 127.0),
         keys: chosen.keys().copied().collect(),

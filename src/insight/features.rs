@@ -6,6 +6,7 @@
 //! by the model and by the trainer.
 //! Invariant: the same text gives the same keys on every machine; keys are sorted and unique.
 
+use crate::linear::{key, mix, seed};
 use unicode_normalization::UnicodeNormalization;
 
 /// How many characters of a message are read, after normalisation.
@@ -79,7 +80,7 @@ fn grams(text: &[char], keys: &mut Vec<u32>) {
         .chain(edge)
         .collect();
     for start in 0..padded.len() {
-        let mut state = seed(Kind::Gram);
+        let mut state = seed(Kind::Gram as u64);
         for c in padded[start..].iter().take(5) {
             state = mix(state, *c);
             keys.push(key(state));
@@ -142,19 +143,5 @@ const fn length(characters: usize) -> char {
 }
 
 fn hash(kind: Kind, letters: impl IntoIterator<Item = char>) -> u32 {
-    key(letters.into_iter().fold(seed(kind), mix))
-}
-
-const fn seed(kind: Kind) -> u64 {
-    (kind as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15)
-}
-
-const fn mix(state: u64, letter: char) -> u64 {
-    let state = (state ^ letter as u64).wrapping_mul(0xff51_afd7_ed55_8ccd);
-    state ^ (state >> 32)
-}
-
-/// The upper half, as the multiplication mixes upwards.
-const fn key(state: u64) -> u32 {
-    (state.wrapping_mul(0xc4ce_b9fe_1a85_ec53) >> 32) as u32
+    key(letters.into_iter().fold(seed(kind as u64), mix))
 }

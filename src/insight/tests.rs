@@ -124,7 +124,7 @@ fn outputs_stand_in_the_order_of_the_labels() {
         bias[place] = 9.0;
         let keys = vec![features::keys("x")[0]];
         let weights = Weights {
-            confidence: [1.0, 0.0],
+            extra: [1.0, 0.0],
             bias,
             scale: [0.0; OUTPUTS],
             keys,

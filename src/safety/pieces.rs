@@ -5,6 +5,7 @@
 //! gives the same keys on every machine; keys are sorted and unique; the time is linear in the text.
 
 use super::letters::is_invisible;
+use crate::linear::{key, mix, seed};
 use unicode_normalization::UnicodeNormalization as _;
 
 /// The kinds of pieces, so that equal letters of two kinds are two pieces.
@@ -59,7 +60,7 @@ fn keys(text: &[char]) -> Vec<u32> {
         .flat_map(|word| edge().chain(word.iter().copied()));
     let padded: Vec<char> = spaced.chain(edge()).collect();
     for start in 0..padded.len() {
-        let mut state = seed(Kind::Gram);
+        let mut state = seed(Kind::Gram as u64);
         for c in padded[start..].iter().take(LONGEST) {
             state = mix(state, *c);
             keys.push(key(state));
@@ -67,10 +68,10 @@ fn keys(text: &[char]) -> Vec<u32> {
     }
     let both = |kind, a: &[char], b: &[char]| {
         let letters = a.iter().chain(&[' ']).chain(b).copied();
-        key(letters.fold(seed(kind), mix))
+        key(letters.fold(seed(kind as u64), mix))
     };
     for (i, word) in words.iter().enumerate() {
-        keys.push(key(word.iter().copied().fold(seed(Kind::Word), mix)));
+        keys.push(key(word.iter().copied().fold(seed(Kind::Word as u64), mix)));
         for (kind, other) in [(Kind::Pair, i + 1), (Kind::Apart, i + 2)] {
             if let Some(other) = words.get(other) {
                 keys.push(both(kind, word, other));
@@ -100,18 +101,4 @@ fn normalise(text: &str) -> Vec<char> {
         }
     }
     kept
-}
-
-const fn seed(kind: Kind) -> u64 {
-    (kind as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15)
-}
-
-const fn mix(state: u64, letter: char) -> u64 {
-    let state = (state ^ letter as u64).wrapping_mul(0xff51_afd7_ed55_8ccd);
-    state ^ (state >> 32)
-}
-
-/// The upper half, as the multiplication mixes upwards.
-const fn key(state: u64) -> u32 {
-    (state.wrapping_mul(0xc4ce_b9fe_1a85_ec53) >> 32) as u32
 }

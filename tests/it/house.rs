@@ -18,6 +18,7 @@ fn place(path: &[String]) -> Option<(u8, &'static str)> {
     };
     Some(match path.first()?.as_str() {
         "domain" => (0, "domain"),
+        "linear" => (0, "linear"),
         "wire" => (1, "wire"),
         "config" => (1, "config"),
         "store" if inner("store") => (2, "a store"),

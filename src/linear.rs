@@ -12,7 +12,8 @@ use sha2::{Digest as _, Sha256};
 
 const VERSION: u8 = 1;
 const SUM: usize = 32;
-const EMPTY: u32 = u32::MAX;
+/// Keys are found by their upper bits: so many of them.
+const BUCKET: u32 = 16;
 
 /// Why bytes are no model.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -117,8 +118,8 @@ impl<const N: usize, const E: usize, const MARK: u32> Weights<N, E, MARK> {
 #[derive(Debug)]
 pub struct Table<const N: usize, const E: usize, const MARK: u32> {
     weights: Weights<N, E, MARK>,
-    /// An open-addressed table of places in the keys; `EMPTY` ends a search.
-    slots: Vec<u32>,
+    /// Where the keys begin that have these upper bits; keys are hashes, so it is two or three of them.
+    starts: Vec<u32>,
 }
 
 impl<const N: usize, const E: usize, const MARK: u32> Table<N, E, MARK> {
@@ -134,15 +135,14 @@ impl<const N: usize, const E: usize, const MARK: u32> Table<N, E, MARK> {
         if !finite || !ascending || weights.keys.len() != weights.rows.len() {
             return Err(Fault::Content);
         }
-        let mut slots = vec![EMPTY; (weights.keys.len() * 3 / 2 + 1).next_power_of_two()];
-        for (place, key) in (0u32..).zip(&weights.keys) {
-            let mut slot = *key as usize & (slots.len() - 1);
-            while slots[slot] != EMPTY {
-                slot = (slot + 1) & (slots.len() - 1);
-            }
-            slots[slot] = place;
-        }
-        Ok(Self { weights, slots })
+        let keys = &weights.keys;
+        let start = |bucket: u32| keys.partition_point(|key| key >> BUCKET < bucket);
+        let starts = (0..=1 << (u32::BITS - BUCKET))
+            .map(|bucket| u32::try_from(start(bucket)).unwrap_or(u32::MAX));
+        Ok(Self {
+            starts: starts.collect(),
+            weights,
+        })
     }
 
     /// The checked weights.
@@ -169,17 +169,12 @@ impl<const N: usize, const E: usize, const MARK: u32> Table<N, E, MARK> {
     }
 
     fn row(&self, key: u32) -> Option<&[i8; N]> {
-        let mut slot = key as usize & (self.slots.len() - 1);
-        loop {
-            let place = self.slots[slot];
-            if place == EMPTY {
-                return None;
-            }
-            if self.weights.keys[place as usize] == key {
-                return Some(&self.weights.rows[place as usize]);
-            }
-            slot = (slot + 1) & (self.slots.len() - 1);
-        }
+        let bucket = (key >> BUCKET) as usize;
+        let from = *self.starts.get(bucket)? as usize;
+        let to = *self.starts.get(bucket + 1)? as usize;
+        let known = self.weights.keys.get(from..to)?;
+        let place = known.iter().position(|known| *known == key)?;
+        self.weights.rows.get(from + place)
     }
 }
 

@@ -43,8 +43,8 @@ fn main() {
             // before is remembered.
             let recent = vec![words; before];
             let gate = timed(&|| {
-                black_box(gate.assess(black_box(words), &[]));
-                black_box(gate.assess(black_box(words), black_box(&recent)));
+                let alone = gate.assess(black_box(words), &[]);
+                black_box(gate.together(alone, black_box(words), black_box(&recent)));
             });
             let together = gate + classifier;
             let share = turn.map_or_else(String::new, |turn| {

@@ -11,7 +11,7 @@ use std::path::Path;
 use deepme::insight::features;
 
 use crate::data::rows;
-use crate::learn::{Learner, Plan, Task};
+use crate::learning::{Learner, Plan, Task};
 use crate::report::float;
 
 const N: usize = 28;
@@ -33,14 +33,20 @@ pub(crate) fn run(data: &Path) -> Result<(), Box<dyn Error>> {
         Ok(comments)
     };
     let (train, dev, test) = (read("train")?, read("dev")?, read("test")?);
-    let tasks: Vec<Task<N>> = train
+    let tasks: Vec<Task<'_, N>> = train
         .iter()
-        .map(|(keys, target)| (keys.as_slice(), *target, 1.0))
+        .map(|(keys, target)| Task {
+            keys,
+            target: *target,
+            weight: 1.0,
+        })
         .collect();
     let plan = Plan {
-        rounds: 5,
-        step: 0.1,
-        border: 0,
+        rounds: 10,
+        step: 0.05,
+        parts: &[],
+        telling: Some(1.0),
+        once: f32::INFINITY,
     };
     let learner = Learner::<N>::learn(&tasks, &plan);
     let scores = |part: &[Comment]| -> Vec<[f32; N]> {

@@ -1,16 +1,18 @@
 //! Makes the weights of the emotion classifier and prints how good they are.
 //!
-//!     cargo run --release --example train_emotion -- --data DIR [--out DIR] [--check] [--cv]
+//!     cargo run --release --example train_emotion -- --data DIR [--out DIR] [--check] [--cv] [--only ko|en|28]
 //!
 //! `docs/emotion.md` names the data. The same data gives the same bytes: `--check` trains and then
 //! compares with what stands in the output directory (by default `src/insight`) instead of writing.
 //! `--cv` prints the cross-validation only, which is what choices are made by. The held-out parts
 //! are read once, for the table; then the embedded weights are trained with the held-out sentences
-//! too, for more sentences are better ones. `--time` needs no data: it measures the embedded weights.
+//! too, for more sentences are better ones. `--only` does one language, or the comparison on GoEmotions' 28 labels. `--time` needs no data: it measures the embedded weights.
 
 mod data;
 mod goemotions;
 mod learn;
+#[path = "../learn/mod.rs"]
+mod learning;
 mod report;
 
 use std::error::Error;
@@ -22,20 +24,18 @@ use deepme::insight::{
     self,
     model::{LABELS, Model, OUTPUTS, Weights, highest, log_odds, softmax},
 };
-use learn::{Learner, Plan, Sample};
+use learn::{Sample, export, fit};
 use report::Outcome;
 
 type Done = Result<(), Box<dyn Error>>;
 
-/// How many pieces a language keeps: 24 bytes each.
-const KEPT: usize = 40_000;
 /// Parts of the cross-validation.
 const FOLDS: u64 = 5;
 
 fn main() -> Done {
     let mut data = None;
     let mut out = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/src/insight"));
-    let (mut check, mut cv) = (false, false);
+    let (mut check, mut cv, mut only) = (false, false, None);
     let mut arguments = std::env::args().skip(1);
     while let Some(argument) = arguments.next() {
         match argument.as_str() {
@@ -43,12 +43,17 @@ fn main() -> Done {
             "--out" => out = arguments.next().ok_or("--out needs a directory")?.into(),
             "--check" => check = true,
             "--cv" => cv = true,
+            "--only" => only = arguments.next(),
             "--time" => return time(),
             _ => return Err(format!("unknown argument {argument}").into()),
         }
     }
     let data = data.ok_or("--data DIR is missing: see docs/emotion.md")?;
+    let wanted = |name: &str| only.as_deref().is_none_or(|only| only == name);
     for (name, corpus) in [("ko", data::korean(&data)?), ("en", data::english(&data)?)] {
+        if !wanted(name) {
+            continue;
+        }
         let start = Instant::now();
         let Some(trained) = train(name, &corpus, cv)? else {
             continue;
@@ -77,7 +82,7 @@ fn main() -> Done {
             report::print(&format!("{name} {part}"), &outcomes.collect::<Vec<_>>())?;
         }
     }
-    if !cv {
+    if !cv && wanted("28") {
         goemotions::run(&data)?;
     }
     Ok(())
@@ -128,13 +133,16 @@ struct Trained {
 
 /// Trains one language; with `cv` only prints the cross-validation.
 fn train(name: &str, corpus: &data::Corpus, cv: bool) -> Result<Option<Trained>, Box<dyn Error>> {
-    let plan = Plan::of(name);
+    let plan = learn::plan(name);
     let mut scored: Vec<(&Sample, [f32; OUTPUTS])> = Vec::new();
     for fold in 0..FOLDS {
         let own = |sample: &Sample| sample.tuned_on && sample.hash / data::HELD % FOLDS == fold;
         let (test, rest): (Vec<_>, Vec<_>) = corpus.samples.iter().partition(|s| own(s));
-        let learner = Learner::<OUTPUTS>::fit(&rest, &plan);
-        scored.extend(test.iter().map(|sample| (*sample, learner.scores(sample))));
+        let learner = fit(&rest, &plan);
+        scored.extend(
+            test.iter()
+                .map(|sample| (*sample, learner.of(&sample.keys))),
+        );
     }
     let heat = temperature(&scored);
     let confidence = line(&scored, heat);
@@ -152,9 +160,8 @@ fn train(name: &str, corpus: &data::Corpus, cv: bool) -> Result<Option<Trained>,
     if cv {
         return Ok(None);
     }
-    let weights = |samples: &[&Sample]| {
-        Learner::<OUTPUTS>::fit(samples, &plan).export(KEPT, heat, confidence)
-    };
+    let weights =
+        |samples: &[&Sample]| export(&fit(samples, &plan), learn::kept(name), heat, confidence);
     let mut samples: Vec<&Sample> = corpus.samples.iter().collect();
     let measured = weights(&samples);
     let held = corpus.held.iter().flat_map(|(_, samples)| samples);

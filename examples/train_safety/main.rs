@@ -7,11 +7,13 @@
 
 mod data;
 mod learn;
+#[path = "../learn/mod.rs"]
+mod learning;
 
 use data::Line;
 use deepme::domain::safety::Tier;
 use deepme::safety::Gate;
-use deepme::safety::model::{ELEVATED, IMMINENT, Model, Opinion};
+use deepme::safety::model::{ELEVATED, Fault, IMMINENT, Model, Opinion};
 use deepme::safety::score::score;
 use std::error::Error;
 use std::io::{Write as _, stdout};
@@ -95,25 +97,31 @@ fn everyday(corpus: &data::Corpus, rules: &Gate, model: &Model) -> Done {
     Ok(())
 }
 
+/// What a line is, what the rules say, what the model says.
+type Outcome = (Tier, Tier, Opinion);
+
 /// Each list by a model that has learned from the others only.
 fn across_writers(corpus: &data::Corpus, rules: &Gate) -> Done {
-    let mut outcomes: Vec<(Tier, Tier, Opinion)> = Vec::new();
-    for (name, lines) in &corpus.lists {
-        let others = corpus.lists.iter().filter(|(other, _)| other != name);
-        let others: Vec<&Line> = others.flat_map(|(_, lines)| lines).collect();
-        let model = Model::new(learn::train(&others, &corpus.everyday));
-        let model = model.map_err(|fault| format!("{fault:?}"))?;
-        let these: Vec<_> = lines
-            .iter()
-            .map(|line| {
-                let by_rules = rules.assess(&line.text, &[]).tier;
-                (line.tier, by_rules, model.read(&line.text))
-            })
-            .collect();
-        print(name, &these, ELEVATED, IMMINENT)?;
-        // The rules were tuned on the older lists.
-        if !data::TUNED_ON.contains(&name.as_str()) {
-            outcomes.extend(these);
+    let at_once = std::thread::available_parallelism()?.get();
+    let mut outcomes: Vec<Outcome> = Vec::new();
+    for some in corpus.lists.chunks(at_once) {
+        let these: Vec<Result<Vec<Outcome>, Fault>> = std::thread::scope(|scope| {
+            let tasks: Vec<_> = some
+                .iter()
+                .map(|list| scope.spawn(|| left_out(corpus, rules, list)))
+                .collect();
+            tasks
+                .into_iter()
+                .map(|task| task.join().unwrap_or(Err(Fault::Content)))
+                .collect()
+        });
+        for ((name, _), these) in some.iter().zip(these) {
+            let these = these.map_err(|fault| format!("{name}: {fault:?}"))?;
+            print(name, &these, ELEVATED, IMMINENT)?;
+            // The rules were tuned on the older lists.
+            if !data::TUNED_ON.contains(&name.as_str()) {
+                outcomes.extend(these);
+            }
         }
     }
     for elevated in BORDERS {
@@ -130,7 +138,23 @@ fn across_writers(corpus: &data::Corpus, rules: &Gate) -> Done {
     Ok(())
 }
 
-fn print(name: &str, outcomes: &[(Tier, Tier, Opinion)], elevated: f32, imminent: f32) -> Done {
+/// One list by a model that has learned from the others.
+fn left_out(
+    corpus: &data::Corpus,
+    rules: &Gate,
+    (left, lines): &(String, Vec<Line>),
+) -> Result<Vec<Outcome>, Fault> {
+    let others = corpus.lists.iter().filter(|(other, _)| other != left);
+    let others: Vec<&Line> = others.flat_map(|(_, lines)| lines).collect();
+    let model = Model::new(learn::train(&others, &corpus.everyday))?;
+    let outcome = |line: &Line| {
+        let by_rules = rules.assess(&line.text, &[]).tier;
+        (line.tier, by_rules, model.read(&line.text))
+    };
+    Ok(lines.iter().map(outcome).collect())
+}
+
+fn print(name: &str, outcomes: &[Outcome], elevated: f32, imminent: f32) -> Done {
     let by_model = |opinion: &Opinion| {
         if opinion.imminent >= imminent {
             Tier::Imminent

@@ -56,6 +56,26 @@ pub struct Assessment {
     pub categories: Vec<Category>,
     /// The versions of the rule pack and of the model that found it.
     pub pack_version: Arc<str>,
+    /// Whether a rule found something, be it nothing by itself: only then can the turns before weigh in.
+    pub weighable: bool,
+}
+
+impl Assessment {
+    /// Raises it by what was found: tier, category, and whether it is about somebody else's life.
+    fn raise(&mut self, found: impl IntoIterator<Item = (Tier, Category, bool)>) {
+        for (tier, category, other) in found {
+            if tier == Tier::None {
+                continue;
+            }
+            self.tier = self.tier.max(tier);
+            self.categories.push(category);
+            if other && is_own_risk(category) {
+                self.categories.push(Category::ConcernForOther);
+            }
+        }
+        self.categories.sort_unstable();
+        self.categories.dedup();
+    }
 }
 
 /// The compiled gate. Build it once and share it.
@@ -100,43 +120,29 @@ impl Gate {
     /// Earlier turns can raise what `text` says (a plan told in two messages). Alone they do not
     /// count again: keeping a tier for the session is the caller's part.
     pub fn assess(&self, text: &str, recent: &[&str]) -> Assessment {
-        let mut tier = Tier::None;
-        let mut found = [false; Category::ALL.len()];
-        let alone = self.findings(text, &[]);
-        // What was said before only weighs what is found in these words: no rule begins there and ends here.
-        let read = if recent.is_empty() || alone.0.is_empty() {
-            alone
-        } else {
-            self.findings(text, recent)
-        };
-        for (at, category, other) in self.weighted(read) {
-            if at == Tier::None {
-                continue;
-            }
-            tier = tier.max(at);
-            mark(&mut found, category);
-            if other && is_own_risk(category) {
-                mark(&mut found, Category::ConcernForOther);
-            }
-        }
-        if let Some(model) = &self.model {
-            let opinion = model.read(text);
-            if opinion.tier() > tier {
-                tier = opinion.tier();
-                mark(&mut found, opinion.category);
-            }
-        }
-        let categories = Category::ALL
-            .into_iter()
-            .zip(found)
-            .filter(|pair| pair.1)
-            .map(|pair| pair.0)
-            .collect();
-        Assessment {
-            tier,
-            categories,
+        let findings = self.findings(text, &[]);
+        let mut alone = Assessment {
+            tier: Tier::None,
+            categories: Vec::new(),
             pack_version: Arc::clone(&self.version),
+            weighable: !findings.0.is_empty(),
+        };
+        alone.raise(self.weighted(findings));
+        if let Some(opinion) = self.model.as_ref().map(|model| model.read(text))
+            && opinion.tier() > alone.tier
+        {
+            alone.raise([(opinion.tier(), opinion.category, false)]);
         }
+        self.together(alone, text, recent)
+    }
+
+    /// What the turns before make of `text`, of which this was said alone: never less.
+    pub fn together(&self, mut alone: Assessment, text: &str, recent: &[&str]) -> Assessment {
+        // They only weigh what is found in these words: no rule begins there and ends here.
+        if alone.weighable && !recent.is_empty() {
+            alone.raise(self.weighted(self.findings(text, recent)));
+        }
+        alone
     }
 
     /// The rules that fired, for tests and for tuning the pack.
@@ -210,12 +216,6 @@ impl Ends {
     fn beside(&self, finding: &Finding) -> bool {
         self.first_end.is_some_and(|end| end <= finding.start)
             || self.last_start.is_some_and(|start| start >= finding.end)
-    }
-}
-
-fn mark(found: &mut [bool; Category::ALL.len()], category: Category) {
-    for (slot, known) in found.iter_mut().zip(Category::ALL) {
-        *slot |= known == category;
     }
 }
 

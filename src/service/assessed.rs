@@ -78,6 +78,7 @@ mod tests {
             tier,
             categories: Vec::new(),
             pack_version: "1".into(),
+            weighable: false,
         }
     }
 

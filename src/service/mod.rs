@@ -226,10 +226,10 @@ impl App {
 /// beside the start; who speaks within that time waits for it.
 static GATE: LazyLock<Result<Gate, PackError>> = LazyLock::new(Gate::embedded);
 
-/// What the gate says of these words and the turns before them.
-fn assess(words: &str, recent: &[&str]) -> Assessment {
+/// What the gate says of these words alone.
+fn assess(words: &str) -> Assessment {
     match &*GATE {
-        Ok(gate) => gate.assess(words, recent),
+        Ok(gate) => gate.assess(words, &[]),
         Err(error) => {
             // The rules are part of the binary and a test reads them: this cannot happen unnoticed.
             tracing::error!(%error, "the safety rules are broken");
@@ -237,7 +237,16 @@ fn assess(words: &str, recent: &[&str]) -> Assessment {
                 tier: Tier::None,
                 categories: Vec::new(),
                 pack_version: "none".into(),
+                weighable: false,
             }
         }
+    }
+}
+
+/// What the turns before make of these words, of which the gate said this alone.
+fn assess_together(words: &str, alone: Assessment, recent: &[&str]) -> Assessment {
+    match &*GATE {
+        Ok(gate) => gate.together(alone, words, recent),
+        Err(_) => alone,
     }
 }

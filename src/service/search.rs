@@ -6,8 +6,10 @@
 
 use super::App;
 use crate::domain::emotion::Emotion;
+use crate::domain::flow::Mood;
 use crate::domain::search::{Hit, Terms};
 use crate::domain::session::EmotionSession;
+use crate::domain::step::{EmotionStep, Marks};
 use crate::domain::{Error, ErrorCode, Result, SessionId, StepId, Timestamp, UserId};
 use uuid::Uuid;
 
@@ -121,25 +123,40 @@ impl App {
         let Some(words) = &wanted.words else {
             return Ok(Some(Vec::new()));
         };
-        let (mut places, mut after, mut read) = (Vec::new(), 0, 0);
-        while read < MOST && places.len() < SHOWN {
+        let mut places = Vec::new();
+        self.read_until(user_id, session_id, opened, |step| {
+            let hit = words.find(&step.user_input);
+            places.extend(hit.map(|hit| (step.step_id, hit)));
+            places.len() >= SHOWN
+        })
+        .await?;
+        Ok((!places.is_empty()).then_some(places))
+    }
+
+    /// Reads the steps of a session, oldest first and at most [`MOST`], until one is `enough`: whether one was.
+    async fn read_until(
+        &self,
+        user_id: UserId,
+        session_id: SessionId,
+        opened: &mut usize,
+        mut enough: impl FnMut(&EmotionStep) -> bool,
+    ) -> Result<bool> {
+        let (mut after, mut read) = (0, 0);
+        while read < MOST {
             let steps = self.vault.steps(user_id, session_id, after, Some(PAGE));
             // One that was deleted since the list was read has none.
             let steps = steps.await?.unwrap_or_default();
-            let Some(last) = steps.last() else { break };
-            (after, read) = (last.step_order, read + steps.len());
             *opened += steps.len();
-            let more = steps.len() >= PAGE as usize;
-            let hits = steps.iter().filter_map(|step| {
-                let hit = words.find(&step.user_input)?;
-                Some((step.step_id, hit))
-            });
-            places.extend(hits.take(SHOWN - places.len()));
-            if !more {
-                break;
+            read += steps.len();
+            if steps.iter().any(&mut enough) {
+                return Ok(true);
+            }
+            match steps.last() {
+                Some(last) if steps.len() >= PAGE as usize => after = last.step_order,
+                _ => break,
             }
         }
-        Ok((!places.is_empty()).then_some(places))
+        Ok(false)
     }
 
     async fn has_label(
@@ -162,9 +179,14 @@ impl App {
         let marks = self.vault.marks(user_id, session.session_id, PAGE).await?;
         let marks = marks.unwrap_or_default();
         *opened += marks.len();
-        Ok(marks
-            .iter()
-            .any(|step| step.mood().map(|mood| mood.label) == emotion))
+        let is = |marks: &Marks| Mood::of(marks).map(|mood| mood.label) == emotion;
+        let found = marks.iter().any(|step| is(&step.marks));
+        if found || marks.len() < PAGE as usize {
+            return Ok(found);
+        }
+        // Not among the newest of a long one, which are opened without their words.
+        self.read_until(user_id, session.session_id, opened, |step| is(&step.marks))
+            .await
     }
 }
 

@@ -140,3 +140,21 @@ async fn one_request_looks_at_so_many_sessions_and_says_where_to_go_on() {
     all.reverse();
     assert_eq!(found, all);
 }
+
+#[tokio::test]
+async fn a_feeling_is_found_however_long_ago_in_a_session_it_was() {
+    let server = Server::start().await;
+    let jiwoo = server.person("jiwoo").await;
+    let long = session(&jiwoo, None, None).await;
+    let first = said(&server, &jiwoo, long, "옥상 텃밭에 상추를 심었어").await;
+    let moved = Some(Emotion::Moved);
+    jiwoo.client.correct_step(first, moved).await.unwrap();
+    for _ in 0..200 {
+        said(&server, &jiwoo, long, "3월 2일").await;
+        server.clock.advance(Duration::from_secs(60));
+    }
+    let found = search(&server, &jiwoo, &json!({"label": "moved"})).await;
+    assert_eq!(found.sessions.len(), 1);
+    let none = search(&server, &jiwoo, &json!({"label": "eager"})).await;
+    assert!(none.sessions.is_empty());
+}

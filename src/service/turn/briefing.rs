@@ -100,23 +100,14 @@ pub(in crate::service) fn assess_together(
         .skip(history.len().saturating_sub(RECENT as usize))
         .map(|e| e.user_input.as_str())
         .collect();
-    if recent.is_empty() {
-        return alone.clone();
-    }
-    let together = crate::service::assess(words, &recent);
-    if together.tier > alone.tier {
-        together
-    } else {
-        alone.clone()
-    }
+    crate::service::assess_together(words, alone.clone(), &recent)
 }
 
 /// A tier holds on: somebody who spoke of dying a few turns ago is not over it because they now talk
 /// of the weather. The frame is for the turn that raised it; the model is told for all of them.
 pub(super) fn sticky(app: &App, now: Assessment, history: &[Exchange]) -> Assessment {
     let earlier = history.iter().rev().take(STICKY as usize);
-    let assess = |words: &str| crate::service::assess(words, &[]);
-    app.assessed.worst(now, earlier, assess)
+    app.assessed.worst(now, earlier, crate::service::assess)
 }
 
 /// What a person in danger gets before the model has said a word.

@@ -99,7 +99,7 @@ impl App {
 
     /// What the gate says of these words alone. Pure; comes before everything else.
     pub fn assess(&self, words: &str) -> Assessment {
-        super::assess(words, &[])
+        super::assess(words)
     }
 
     /// What somebody in danger is shown; `None` below elevated.

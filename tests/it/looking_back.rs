@@ -64,6 +64,7 @@ async fn tiers_are_counted_and_those_of_other_rules_are_found() {
             tier: Tier::Elevated,
             categories: Vec::new(),
             pack_version: "then".into(),
+            weighable: true,
         },
     };
     let Said::Started(turn) = server.app.say(minsu.user_id, say).await.unwrap() else {

@@ -151,7 +151,7 @@ async fn a_feeling_is_found_however_long_ago_in_a_session_it_was() {
     jiwoo.client.correct_step(first, moved).await.unwrap();
     for _ in 0..200 {
         said(&server, &jiwoo, long, "3월 2일").await;
-        server.clock.advance(Duration::from_secs(60));
+        server.clock.advance(Duration::from_mins(1));
     }
     let found = search(&server, &jiwoo, &json!({"label": "moved"})).await;
     assert_eq!(found.sessions.len(), 1);

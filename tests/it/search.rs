@@ -143,7 +143,7 @@ async fn one_request_looks_at_so_many_sessions_and_says_where_to_go_on() {
 
 #[tokio::test]
 async fn a_feeling_is_found_however_long_ago_in_a_session_it_was() {
-    let server = Server::start().await;
+    let server = Server::with(|config| config.limits.messages_a_minute = 1000).await;
     let jiwoo = server.person("jiwoo").await;
     let long = session(&jiwoo, None, None).await;
     let first = said(&server, &jiwoo, long, "옥상 텃밭에 상추를 심었어").await;

@@ -12,7 +12,7 @@ use sha2::{Digest as _, Sha256};
 
 const VERSION: u8 = 1;
 const SUM: usize = 32;
-/// Keys are found by their upper bits: so many of them.
+/// Keys are found by their upper bits: those above so many.
 const BUCKET: u32 = 16;
 
 /// Why bytes are no model.
@@ -135,14 +135,14 @@ impl<const N: usize, const E: usize, const MARK: u32> Table<N, E, MARK> {
         if !finite || !ascending || weights.keys.len() != weights.rows.len() {
             return Err(Fault::Content);
         }
-        let keys = &weights.keys;
-        let start = |bucket: u32| keys.partition_point(|key| key >> BUCKET < bucket);
-        let starts = (0..=1 << (u32::BITS - BUCKET))
-            .map(|bucket| u32::try_from(start(bucket)).unwrap_or(u32::MAX));
-        Ok(Self {
-            starts: starts.collect(),
-            weights,
-        })
+        let mut starts = vec![0u32; (1 << (u32::BITS - BUCKET)) + 1];
+        for key in &weights.keys {
+            starts[(key >> BUCKET) as usize + 1] += 1;
+        }
+        for bucket in 1..starts.len() {
+            starts[bucket] += starts[bucket - 1];
+        }
+        Ok(Self { weights, starts })
     }
 
     /// The checked weights.

@@ -132,11 +132,12 @@ impl<const N: usize> Learner<N> {
         }
     }
 
-    /// The places of those keys that were learned of.
+    /// The places of those keys that were learned of, in order.
     pub(crate) fn known(&self, keys: &[u32]) -> Vec<usize> {
-        keys.iter()
-            .filter_map(|key| self.places.get(key).copied())
-            .collect()
+        let known = keys.iter().filter_map(|key| self.places.get(key));
+        let mut known: Vec<usize> = known.copied().collect();
+        known.sort_unstable();
+        known
     }
 
     /// The raw scores of the pieces at these places.

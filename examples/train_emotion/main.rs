@@ -68,7 +68,7 @@ fn main() -> Done {
         } else {
             std::fs::write(&path, &bytes)?;
         }
-        let model = Model::new(trained.measured).map_err(|fault| format!("{fault:?}"))?;
+        let model = Model::new(&trained.measured).map_err(|fault| format!("{fault:?}"))?;
         writeln!(
             stdout(),
             "{name}: {} samples and what was held out, {} pieces, {} bytes, {:.0} s",

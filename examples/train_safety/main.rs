@@ -66,7 +66,7 @@ fn main() -> Done {
         weights.keys.len(),
         bytes.len()
     )?;
-    let model = Model::new(weights).map_err(|fault| format!("{fault:?}"))?;
+    let model = Model::new(&weights).map_err(|fault| format!("{fault:?}"))?;
     everyday(&corpus, &rules, &model)
 }
 
@@ -146,7 +146,7 @@ fn left_out(
 ) -> Result<Vec<Outcome>, Fault> {
     let others = corpus.lists.iter().filter(|(other, _)| other != left);
     let others: Vec<&Line> = others.flat_map(|(_, lines)| lines).collect();
-    let model = Model::new(learn::train(&others, &corpus.everyday))?;
+    let model = Model::new(&learn::train(&others, &corpus.everyday))?;
     let outcome = |line: &Line| {
         let by_rules = rules.assess(&line.text, &[]).tier;
         (line.tier, by_rules, model.read(&line.text))

@@ -1,16 +1,19 @@
 //! A message as hashed pieces.
 //!
-//! Owns what the model sees: n-grams of 1 to 5 characters across word borders, words and pairs of
+//! Owns what the model sees: n-grams of 1 to 4 characters across word borders, words and pairs of
 //! words, how each word begins (a Korean stem), how the message begins and ends (Korean says much of
 //! a feeling in the last syllables, and much of those in their letters), and how long it is. Called
 //! by the model and by the trainer.
-//! Invariant: the same text gives the same keys on every machine; keys are sorted and unique.
+//! Invariant: the same text gives the same keys on every machine; no key comes twice.
 
-use crate::linear::{key, mix, seed};
-use unicode_normalization::UnicodeNormalization;
+use crate::linear::{Keys, characters, is_letter, key, mix, seed};
+use unicode_normalization::UnicodeNormalization as _;
 
 /// How many characters of a message are read, after normalisation.
 pub const READ: usize = 500;
+
+/// Longest n-gram, in characters.
+const LONGEST: usize = 4;
 
 /// The kinds of pieces, so that equal letters of two kinds are two pieces.
 #[derive(Clone, Copy)]
@@ -27,29 +30,27 @@ enum Kind {
     Stem,
 }
 
-/// The keys of a message, sorted and unique. Empty for text without a visible character.
+/// The keys of a message, each once. Empty for text without a visible character.
 pub fn keys(text: &str) -> Vec<u32> {
     let text = normalise(text);
     if text.is_empty() {
         return Vec::new();
     }
-    let mut keys = Vec::with_capacity(text.len() * 6 + 32);
+    let mut keys = Keys::with_room(text.len() * 6 + 32);
     grams(&text, &mut keys);
     words(&text, &mut keys);
-    if let Some(last) = text.last().filter(|last| !last.is_alphanumeric()) {
-        keys.push(hash(Kind::Mark, [*last]));
+    if let Some(last) = text.last().filter(|last| !is_letter(**last)) {
+        keys.add(hash(Kind::Mark, [*last]));
     }
-    keys.push(hash(Kind::Length, [length(text.len())]));
-    keys.sort_unstable();
-    keys.dedup();
-    keys
+    keys.add(hash(Kind::Length, [length(text.len())]));
+    keys.into_list()
 }
 
 /// NFC, lower case, digits as `0`, one space for many, at most two of a character in a row.
 fn normalise(text: &str) -> Vec<char> {
     let mut kept: Vec<char> = Vec::new();
     // Twice the bound, so that a long run of one letter does not hide what follows, but no more.
-    for c in text.nfc().take(2 * READ).flat_map(char::to_lowercase) {
+    for c in characters(text).take(2 * READ) {
         let c = match c {
             _ if c.is_whitespace() => ' ',
             _ if c.is_ascii_digit() => '0',
@@ -72,7 +73,7 @@ fn normalise(text: &str) -> Vec<char> {
     kept
 }
 
-fn grams(text: &[char], keys: &mut Vec<u32>) {
+fn grams(text: &[char], keys: &mut Keys) {
     let edge = std::iter::once(' ');
     let padded: Vec<char> = edge
         .clone()
@@ -81,32 +82,32 @@ fn grams(text: &[char], keys: &mut Vec<u32>) {
         .collect();
     for start in 0..padded.len() {
         let mut state = seed(Kind::Gram as u64);
-        for c in padded[start..].iter().take(5) {
+        for c in padded[start..].iter().take(LONGEST) {
             state = mix(state, *c);
-            keys.push(key(state));
+            keys.add(key(state));
         }
     }
 }
 
-fn words(text: &[char], keys: &mut Vec<u32>) {
+fn words(text: &[char], keys: &mut Keys) {
     let mut before: Option<&[char]> = None;
     let words = text
-        .split(|c| !c.is_alphanumeric() && *c != '\'')
+        .split(|c| !is_letter(*c) && *c != '\'')
         .filter(|word| !word.is_empty());
     for word in words {
-        keys.push(hash(Kind::Word, word.iter().copied()));
+        keys.add(hash(Kind::Word, word.iter().copied()));
         // A Korean word changes at its end: what it is about is in its first syllables.
         for end in 1..=word.len().min(3) {
-            keys.push(hash(Kind::Stem, word[..end].iter().copied()));
+            keys.add(hash(Kind::Stem, word[..end].iter().copied()));
         }
         match before {
             Some(before) => {
                 let pair = before.iter().chain(&[' ']).chain(word).copied();
-                keys.push(hash(Kind::Pair, pair));
+                keys.add(hash(Kind::Pair, pair));
             }
             None => {
                 for end in 1..=word.len().min(2) {
-                    keys.push(hash(Kind::Beginning, word[..end].iter().copied()));
+                    keys.add(hash(Kind::Beginning, word[..end].iter().copied()));
                 }
             }
         }
@@ -115,7 +116,7 @@ fn words(text: &[char], keys: &mut Vec<u32>) {
     let Some(last) = before else { return };
     for length in 1..=last.len().min(3) {
         let ending = &last[last.len() - length..];
-        keys.push(hash(Kind::Ending, ending.iter().copied()));
+        keys.add(hash(Kind::Ending, ending.iter().copied()));
     }
     // Six letters are in the last two to six characters, so no more are taken apart.
     let letters: Vec<char> = last[last.len().saturating_sub(6)..]
@@ -125,7 +126,7 @@ fn words(text: &[char], keys: &mut Vec<u32>) {
         .collect();
     for length in 1..=letters.len().min(6) {
         let ending = &letters[letters.len() - length..];
-        keys.push(hash(Kind::Letters, ending.iter().copied()));
+        keys.add(hash(Kind::Letters, ending.iter().copied()));
     }
 }
 

@@ -7,6 +7,7 @@
 use super::features;
 use crate::domain::emotion::{Emotion, Reading};
 use crate::linear::{self, Table};
+use std::borrow::Cow;
 
 pub use crate::linear::{Fault, highest, norm, softmax};
 
@@ -31,18 +32,13 @@ pub struct Model(Table<OUTPUTS, 2, MARK>);
 
 impl Model {
     /// Decodes and checks the bytes of the format.
-    pub fn from_bytes(bytes: &[u8]) -> Result<Self, Fault> {
-        Self::new(Weights::from_bytes(bytes)?)
+    pub fn from_bytes(bytes: impl Into<Cow<'static, [u8]>>) -> Result<Self, Fault> {
+        Table::from_bytes(bytes).map(Self)
     }
 
     /// The model of these weights.
-    pub fn new(weights: Weights) -> Result<Self, Fault> {
+    pub fn new(weights: &Weights) -> Result<Self, Fault> {
         Table::new(weights).map(Self)
-    }
-
-    /// The checked weights.
-    pub fn weights(&self) -> &Weights {
-        self.0.weights()
     }
 
     /// The raw scores of a message, one an output; `None` if no piece of it is known.
@@ -73,7 +69,7 @@ impl Model {
 
     /// In per cent, from the first label's probability.
     fn confidence(&self, probability: f32) -> u8 {
-        let [slope, offset] = self.weights().extra;
+        let [slope, offset] = self.0.extra;
         let sure = 1.0 / (1.0 + (-(slope * log_odds(probability) + offset)).exp());
         #[expect(
             clippy::cast_possible_truncation,

@@ -1,4 +1,8 @@
-//! The words of the rule pack, and finding all of them in one pass (Aho and Corasick, 1975).
+//! The words of the rule pack, and finding all of them.
+//!
+//! A word can only begin where a syllable or a letter does, and most only where a word does, and none is longer than some
+//! thirty symbols: so the text is followed from each of these places until no word goes on. That is fewer steps through less
+//! memory than an automaton with failure links takes, which must also ask at every symbol.
 
 use std::collections::HashMap;
 use std::ops::Range;
@@ -148,19 +152,25 @@ pub(super) fn expand(text: &str) -> Option<Vec<String>> {
     Some(out)
 }
 
-/// The automaton over every spelling. There are hundreds of thousands of nodes, so what is kept of one is small: they
-/// are numbered by their distance from the root, so that those behind a node are a run, which begins where the run of
-/// the node before it ends.
+/// Every spelling as a path. There are hundreds of thousands of nodes, so what is kept of one is small: they are numbered by
+/// their distance from the root, so that those behind a node are a run, which begins where the run of the node before it ends.
 #[derive(Debug)]
 pub(super) struct Lexicon {
     spellings: Vec<Spelling>,
     gaps: Vec<Gap>,
-    root: [u32; ALPHABET],
+    /// The node behind each of the first nodes by each symbol, 0 is none: roots and those behind them have many.
+    near: Vec<[u32; ALPHABET]>,
     nodes: Vec<Node>,
     /// By which symbol a node is entered.
     codes: Vec<u8>,
     outs: Vec<u32>,
 }
+
+/// The root of the spellings that must be at the beginning of a word.
+const AT_WORD: u32 = 0;
+/// The root of those that need not.
+const ANYWHERE: u32 = 1;
+const ROOTS: usize = 2;
 
 /// What is kept of a [`Pattern`] whose symbols are in the automaton.
 #[derive(Clone, Copy, Debug)]
@@ -168,7 +178,6 @@ struct Spelling {
     /// Where its gaps begin, and how many they are.
     gaps: (u32, u32),
     class: u16,
-    inside: bool,
     loose: bool,
     end: End,
 }
@@ -179,9 +188,6 @@ struct Node {
     next: u32,
     /// The first spelling that ends here.
     outs: u32,
-    fail: u32,
-    /// The nearest node on the failure path that ends a pattern; 0 is none.
-    link: u32,
 }
 
 impl Spelling {
@@ -189,14 +195,6 @@ impl Spelling {
     fn fits(&self, gaps: &[Gap], stream: &Stream, start: usize) -> bool {
         let symbols = &stream.symbols;
         let end = start + gaps.len();
-        let head = symbols[start];
-        if !head.first {
-            return false;
-        }
-        let at_word = head.bound > Bound::Inside;
-        if !at_word && !self.inside {
-            return false;
-        }
         let next = symbols.get(end);
         let last_latin = is_latin(symbols[end - 1].code);
         let cut = next.is_none_or(|next| next.bound > Bound::Inside);
@@ -208,7 +206,7 @@ impl Spelling {
         if !ended {
             return false;
         }
-        let loose = self.loose && at_word;
+        let loose = self.loose && symbols[start].bound > Bound::Inside;
         for (gap, symbol) in gaps.iter().zip(&symbols[start..end]).skip(1) {
             let fits = match gap {
                 Gap::Closed => symbol.bound <= Bound::Soft || loose && symbol.bound < Bound::Turn,
@@ -258,7 +256,7 @@ impl Default for Builder {
             spellings: Vec::new(),
             gaps: Vec::new(),
             known: HashMap::new(),
-            trie: vec![Sprout::default()],
+            trie: vec![Sprout::default(); ROOTS],
             ends: vec![(0, 0)],
         }
     }
@@ -266,7 +264,7 @@ impl Default for Builder {
 
 impl Builder {
     pub(super) fn add(&mut self, pattern: &Pattern) {
-        let mut node = 0;
+        let mut node = index(if pattern.inside { ANYWHERE } else { AT_WORD });
         for &code in &pattern.codes {
             node = self.child(node, code);
         }
@@ -280,7 +278,6 @@ impl Builder {
         self.spellings.push(Spelling {
             gaps: (first, wide(pattern.gaps.len())),
             class: pattern.class,
-            inside: pattern.inside,
             loose: pattern.loose,
             end: pattern.end,
         });
@@ -313,7 +310,7 @@ impl Builder {
         self.gaps.shrink_to_fit();
         let all = self.trie.len();
         let mut it = Lexicon {
-            root: [0; ALPHABET],
+            near: Vec::new(),
             nodes: Vec::with_capacity(all + 1),
             codes: Vec::with_capacity(all),
             outs: Vec::with_capacity(self.spellings.len()),
@@ -322,15 +319,13 @@ impl Builder {
         };
         // Where in the trie the node of a number is.
         let mut order = Vec::with_capacity(all);
-        order.push(0);
+        order.extend(0..wide(ROOTS));
         while let Some(&at) = order.get(it.nodes.len()) {
             let sprout = self.trie[index(at)];
             it.codes.push(sprout.code);
             it.nodes.push(Node {
                 next: wide(order.len()),
                 outs: wide(it.outs.len()),
-                fail: 0,
-                link: 0,
             });
             let mut child = sprout.child;
             while child != 0 {
@@ -350,10 +345,14 @@ impl Builder {
         it.nodes.push(Node {
             next: wide(order.len()),
             outs: wide(it.outs.len()),
-            fail: 0,
-            link: 0,
         });
-        it.find_failures();
+        for node in 0..it.nodes.get(ROOTS).map_or(0, |first| first.next) {
+            let mut row = [0; ALPHABET];
+            for to in it.behind(node) {
+                row[usize::from(it.codes[index(to)])] = to;
+            }
+            it.near.push(row);
+        }
         it
     }
 }
@@ -373,63 +372,53 @@ impl Lexicon {
         &self.outs[index(from)..index(to)]
     }
 
-    /// For each node the longest other one that its symbols end in, nodes nearer to the root first.
-    fn find_failures(&mut self) {
-        for to in self.behind(0) {
-            self.root[usize::from(self.codes[index(to)])] = to;
+    /// The node behind this one by this symbol; 0 is none.
+    fn step(&self, node: u32, code: u8) -> u32 {
+        if let Some(row) = self.near.get(index(node)) {
+            return row[usize::from(code)];
         }
-        for node in 1..wide(self.codes.len()) {
-            for to in self.behind(node) {
-                let fail = self.step(self.nodes[index(node)].fail, self.codes[index(to)]);
-                let link = if self.ending(fail).is_empty() {
-                    self.nodes[index(fail)].link
-                } else {
-                    fail
-                };
-                self.nodes[index(to)].fail = fail;
-                self.nodes[index(to)].link = link;
-            }
-        }
-    }
-
-    fn step(&self, mut node: u32, code: u8) -> u32 {
-        loop {
-            if node == 0 {
-                return self.root[usize::from(code)];
-            }
-            let behind = self.behind(node);
-            let codes = &self.codes[index(behind.start)..index(behind.end)];
-            if let Some(nth) = codes.iter().position(|other| *other == code) {
-                return behind.start + wide(nth);
-            }
-            node = self.nodes[index(node)].fail;
-        }
+        let behind = self.behind(node);
+        let codes = &self.codes[index(behind.start)..index(behind.end)];
+        let nth = codes.iter().position(|other| *other == code);
+        nth.map_or(0, |nth| behind.start + wide(nth))
     }
 
     /// Every word in the text, ordered by where it ends.
     pub(super) fn find(&self, stream: &Stream) -> Vec<Hit> {
         let mut hits = Vec::new();
-        let mut node = 0;
-        for (i, symbol) in stream.symbols.iter().enumerate() {
-            node = self.step(node, symbol.code);
-            let mut at = node;
-            while at != 0 {
-                for &id in self.ending(at) {
-                    let spelling = &self.spellings[index(id)];
-                    let (first, count) = spelling.gaps;
-                    let gaps = &self.gaps[index(first)..index(first + count)];
-                    let start = i + 1 - gaps.len();
-                    if spelling.fits(gaps, stream, start) {
-                        hits.push(Hit {
-                            class: spelling.class,
-                            start,
-                            end: i + 1,
-                        });
-                    }
+        for (start, symbol) in stream.symbols.iter().enumerate() {
+            if symbol.first {
+                if symbol.bound > Bound::Inside {
+                    self.follow(AT_WORD, stream, start, &mut hits);
                 }
-                at = self.nodes[index(at)].link;
+                self.follow(ANYWHERE, stream, start, &mut hits);
             }
         }
+        // Of those that end together the longest is first.
+        hits.sort_by_key(|hit| (hit.end, hit.start));
         hits
+    }
+
+    /// The words behind a root that begin at `start`.
+    fn follow(&self, root: u32, stream: &Stream, start: usize, hits: &mut Vec<Hit>) {
+        let mut node = root;
+        for (symbol, end) in stream.symbols[start..].iter().zip(start + 1..) {
+            node = self.step(node, symbol.code);
+            if node == 0 {
+                return;
+            }
+            for &id in self.ending(node) {
+                let spelling = &self.spellings[index(id)];
+                let (first, count) = spelling.gaps;
+                let gaps = &self.gaps[index(first)..index(first + count)];
+                if spelling.fits(gaps, stream, start) {
+                    hits.push(Hit {
+                        class: spelling.class,
+                        start,
+                        end,
+                    });
+                }
+            }
+        }
     }
 }

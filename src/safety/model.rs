@@ -8,6 +8,7 @@ use super::pieces;
 use crate::domain::safety::{Category, Tier};
 use crate::linear::{self, Table, highest, softmax};
 use sha2::{Digest as _, Sha256};
+use std::borrow::Cow;
 
 pub use crate::linear::{Fault, norm};
 
@@ -71,18 +72,19 @@ pub struct Model {
 
 impl Model {
     /// Decodes and checks the bytes of the format.
-    pub fn from_bytes(bytes: &[u8]) -> Result<Self, Fault> {
-        Self::new(Weights::from_bytes(bytes)?)
+    pub fn from_bytes(bytes: impl Into<Cow<'static, [u8]>>) -> Result<Self, Fault> {
+        let bytes = bytes.into();
+        let sum = Sha256::digest(&bytes);
+        let first = sum.first_chunk().copied().unwrap_or_default();
+        Ok(Self {
+            table: Table::from_bytes(bytes)?,
+            name: format!("{:08x}", u32::from_be_bytes(first)),
+        })
     }
 
     /// The model of these weights.
-    pub fn new(weights: Weights) -> Result<Self, Fault> {
-        let sum = Sha256::digest(weights.to_bytes());
-        let first = sum.first_chunk().copied().unwrap_or_default();
-        Ok(Self {
-            table: Table::new(weights)?,
-            name: format!("{:08x}", u32::from_be_bytes(first)),
-        })
+    pub fn new(weights: &Weights) -> Result<Self, Fault> {
+        Self::from_bytes(weights.to_bytes())
     }
 
     /// The first letters of its checksum.
@@ -116,7 +118,7 @@ impl Model {
     fn opinion(&self, keys: &[u32]) -> Opinion {
         let scores = self.table.scores(keys);
         // Nothing known says what an empty message says.
-        let scores = scores.unwrap_or(self.table.weights().bias);
+        let scores = scores.unwrap_or(self.table.bias);
         let (tiers, themes) = scores.split_at(TIERS);
         let tiers = softmax(tiers);
         let of = |tier: Tier| tiers.get(tier as usize).copied().unwrap_or_default();

@@ -68,8 +68,10 @@ pub(super) fn is_latin(code: u8) -> bool {
 
 impl Stream {
     /// The symbols of these turns, and where each turn begins.
-    pub(super) fn of_turns<'a>(turns: impl Iterator<Item = &'a str>) -> (Self, Vec<usize>) {
+    pub(super) fn of_turns<'a>(turns: impl Iterator<Item = &'a str> + Clone) -> (Self, Vec<usize>) {
         let mut writer = Writer::default();
+        // Three bytes are a syllable, which has seldom more than three symbols.
+        writer.out.reserve(turns.clone().map(str::len).sum());
         let mut starts = Vec::new();
         for turn in turns {
             writer.pending = Bound::Turn;

@@ -81,20 +81,16 @@ pub(super) struct Rule {
     pub(super) needs: Vec<u16>,
 }
 
-/// A sequence of word classes, each at most so far behind the one before.
-#[derive(Debug)]
-pub(super) struct Sequence {
-    pub(super) rule: usize,
-    pub(super) steps: Vec<(u32, u16)>,
-}
-
-/// Where a word class stands.
+/// Where a word class stands in a sequence of them.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Use {
-    pub(super) sequence: usize,
-    /// The step of the sequence.
-    pub(super) step: usize,
-    /// That step among all steps of all sequences: the one before it in the sequence is the one before it here.
+    /// The rule that the sequence belongs to.
+    pub(super) rule: usize,
+    /// How far behind the class before it may stand; the first has none before it.
+    pub(super) reach: Option<u32>,
+    /// Whether the sequence ends with it.
+    pub(super) last: bool,
+    /// Which of the steps of all sequences it is: the one before it in its sequence is the one before it here.
     pub(super) slot: usize,
 }
 
@@ -114,7 +110,6 @@ pub(super) struct Pack {
     pub(super) lexicon: Lexicon,
     pub(super) classes: usize,
     pub(super) rules: Vec<Rule>,
-    pub(super) sequences: Vec<Sequence>,
     /// For each word class, where it stands.
     pub(super) used: Vec<Vec<Use>>,
     /// Steps of all sequences.
@@ -148,17 +143,23 @@ impl Pack {
             list.iter().map(|name| class(name)).collect()
         };
         let mut rules = Vec::new();
-        let mut sequences = Vec::new();
+        let mut used = vec![Vec::new(); names.len()];
+        let mut slots = 0;
         for rule in &raw.rule {
             if raw.rule.iter().filter(|other| other.id == rule.id).count() > 1 {
                 return Err(PackError::new(format!("two rules {:?}", rule.id)));
             }
             for seq in &rule.seq {
                 let steps = read_sequence(seq, &class)?;
-                sequences.push(Sequence {
-                    rule: rules.len(),
-                    steps,
-                });
+                for (step, &(reach, class)) in steps.iter().enumerate() {
+                    used[usize::from(class)].push(Use {
+                        rule: rules.len(),
+                        reach: (step > 0).then_some(reach),
+                        last: step + 1 == steps.len(),
+                        slot: slots,
+                    });
+                    slots += 1;
+                }
             }
             rules.push(Rule {
                 #[cfg(test)]
@@ -174,18 +175,6 @@ impl Pack {
                 needs: classes_of(&rule.needs)?,
             });
         }
-        let mut used = vec![Vec::new(); names.len()];
-        let mut slots = 0;
-        for (sequence, it) in sequences.iter().enumerate() {
-            for (step, &(_, class)) in it.steps.iter().enumerate() {
-                used[usize::from(class)].push(Use {
-                    sequence,
-                    step,
-                    slot: slots,
-                });
-                slots += 1;
-            }
-        }
         let known = Known {
             quiet: class("quiet")?,
             past: class("past")?,
@@ -198,7 +187,6 @@ impl Pack {
             lexicon: lexicon.build(),
             classes,
             rules,
-            sequences,
             used,
             slots,
             known,

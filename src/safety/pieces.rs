@@ -1,12 +1,11 @@
 //! A message as hashed pieces, for the model.
 //!
-//! Owns what the model sees of a sentence: n-grams of 1 to 5 characters across word borders, words, and pairs of words that
+//! Owns what the model sees of a sentence: n-grams of 1 to 4 characters across word borders, words, and pairs of words that
 //! stand beside each other or have one between them. Called by the model and by the trainer. Invariants: the same text
-//! gives the same keys on every machine; keys are sorted and unique; the time is linear in the text.
+//! gives the same keys on every machine; no key comes twice; the time is linear in the text.
 
 use super::letters::is_invisible;
-use crate::linear::{key, mix, seed};
-use unicode_normalization::UnicodeNormalization as _;
+use crate::linear::{Keys, characters, is_letter, key, mix, seed};
 
 /// The kinds of pieces, so that equal letters of two kinds are two pieces.
 #[derive(Clone, Copy)]
@@ -19,7 +18,7 @@ enum Kind {
 }
 
 /// Longest n-gram, in characters.
-const LONGEST: usize = 5;
+const LONGEST: usize = 4;
 /// Longest run that is read as one sentence, in characters: what goes on without a mark is read in windows of this length,
 /// each beginning in the middle of the one before.
 const SENTENCE: usize = 200;
@@ -32,7 +31,7 @@ pub fn sentences(text: &str) -> Vec<Vec<u32>> {
     let parts: Vec<&[char]> = text
         .split(ends)
         .flat_map(windows)
-        .filter(|part| part.iter().any(|c| c.is_alphanumeric()))
+        .filter(|part| part.iter().copied().any(is_letter))
         .collect();
     let whole = (parts.len() > 1 && text.len() <= SENTENCE).then_some(text.as_slice());
     whole.into_iter().chain(parts).map(keys).collect()
@@ -47,11 +46,11 @@ fn windows(run: &[char]) -> impl Iterator<Item = &[char]> {
         .map(|start| &run[start..run.len().min(start + SENTENCE)])
 }
 
-/// The keys of a text as one sentence, sorted and unique.
+/// The keys of a text as one sentence, each once.
 fn keys(text: &[char]) -> Vec<u32> {
-    let mut keys = Vec::with_capacity(text.len() * 6 + 32);
+    let mut keys = Keys::with_room(text.len() * 6 + 32);
     let words: Vec<&[char]> = text
-        .split(|c| !c.is_alphanumeric())
+        .split(|c| !is_letter(*c))
         .filter(|word| !word.is_empty())
         .collect();
     let edge = || std::iter::once(' ');
@@ -63,7 +62,7 @@ fn keys(text: &[char]) -> Vec<u32> {
         let mut state = seed(Kind::Gram as u64);
         for c in padded[start..].iter().take(LONGEST) {
             state = mix(state, *c);
-            keys.push(key(state));
+            keys.add(key(state));
         }
     }
     let both = |kind, a: &[char], b: &[char]| {
@@ -71,22 +70,20 @@ fn keys(text: &[char]) -> Vec<u32> {
         key(letters.fold(seed(kind as u64), mix))
     };
     for (i, word) in words.iter().enumerate() {
-        keys.push(key(word.iter().copied().fold(seed(Kind::Word as u64), mix)));
+        keys.add(key(word.iter().copied().fold(seed(Kind::Word as u64), mix)));
         for (kind, other) in [(Kind::Pair, i + 1), (Kind::Apart, i + 2)] {
             if let Some(other) = words.get(other) {
-                keys.push(both(kind, word, other));
+                keys.add(both(kind, word, other));
             }
         }
     }
-    keys.sort_unstable();
-    keys.dedup();
-    keys
+    keys.into_list()
 }
 
 /// NFC, lower case, digits as `0`, at most two of a character in a row, nothing that has no width.
 fn normalise(text: &str) -> Vec<char> {
     let mut kept: Vec<char> = Vec::with_capacity(text.len() / 2);
-    for c in text.nfc().flat_map(char::to_lowercase) {
+    for c in characters(text) {
         let c = match c {
             '\n' => '\n',
             // Left out by many.

@@ -5,7 +5,7 @@
 
 use super::lexicon::Hit;
 use super::normalise::{Stream, Symbol};
-use super::pack::{Pack, Rule, Sequence, Use};
+use super::pack::{Pack, Rule, Use};
 use crate::domain::safety::{Category, Tier};
 
 /// How far around a finding `unless` and `needs` look.
@@ -66,6 +66,10 @@ pub(super) fn findings(pack: &Pack, stream: &Stream, turns: &[usize]) -> Vec<Fin
         return Vec::new();
     }
     silence(pack.known.quiet, &mut hits);
+    let matches = matches(pack, symbols, &hits);
+    if matches.is_empty() {
+        return Vec::new();
+    }
     let mut places = Places {
         by_class: vec![Vec::new(); pack.classes],
     };
@@ -73,7 +77,7 @@ pub(super) fn findings(pack: &Pack, stream: &Stream, turns: &[usize]) -> Vec<Fin
         places.by_class[usize::from(hit.class)]
             .push((from_at(symbols, hit.start), to_at(symbols, hit.end)));
     }
-    matches(pack, symbols, &hits)
+    matches
         .into_iter()
         .filter_map(|(rule, start, end)| {
             let span = Span {
@@ -126,26 +130,28 @@ fn silence(quiet: u16, hits: &mut Vec<Hit>) {
     });
 }
 
+/// The place of a row that is counted from 1 on.
+fn reached_at(row: u32) -> Option<usize> {
+    usize::try_from(row.checked_sub(1)?).ok()
+}
+
 /// The sequences that are complete: (rule, first symbol, end).
 fn matches(pack: &Pack, symbols: &[Symbol], hits: &[Hit]) -> Vec<(usize, usize, usize)> {
     // The latest (start of the whole, end) of each step that was reached, and which of these rows a step has, from 1 on:
     // few have one, and to clear one for each would take longer than all the rest.
     let mut reached: Vec<[Option<(usize, usize)>; KEPT]> = Vec::new();
-    let mut rows = vec![0_usize; pack.slots];
+    let mut rows = vec![0_u32; pack.slots];
     let mut out: Vec<(usize, usize, usize)> = Vec::new();
     for hit in hits {
         for &Use {
-            sequence,
-            step,
+            rule,
+            reach,
+            last,
             slot,
         } in &pack.used[usize::from(hit.class)]
         {
-            let Sequence { rule, steps } = &pack.sequences[sequence];
-            let from = if step == 0 {
-                Some(hit.start)
-            } else {
-                let reach = steps[step].0;
-                let row = rows[slot - 1].checked_sub(1).map(|row| &reached[row]);
+            let from = if let Some(reach) = reach {
+                let row = reached_at(rows[slot - 1]).map(|row| &reached[row]);
                 row.into_iter()
                     .flatten()
                     .flatten()
@@ -155,17 +161,20 @@ fn matches(pack: &Pack, symbols: &[Symbol], hits: &[Hit]) -> Vec<(usize, usize, 
                                 <= reach
                     })
                     .map(|&(start, _)| start)
+            } else {
+                Some(hit.start)
             };
             let Some(from) = from else { continue };
-            if step + 1 == steps.len() {
-                out.push((*rule, from, hit.end));
+            if last {
+                out.push((rule, from, hit.end));
                 continue;
             }
-            if rows[slot] == 0 {
+            let row = reached_at(rows[slot]).unwrap_or_else(|| {
                 reached.push([None; KEPT]);
-                rows[slot] = reached.len();
-            }
-            let row = &mut reached[rows[slot] - 1];
+                rows[slot] += u32::try_from(reached.len()).unwrap_or(u32::MAX);
+                reached.len() - 1
+            });
+            let row = &mut reached[row];
             row.rotate_right(1);
             row[0] = Some((from, hit.end));
         }

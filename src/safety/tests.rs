@@ -413,7 +413,7 @@ fn the_model_only_ever_raises_a_tier() {
 /// A cry in the middle of a long day is not lost in it.
 #[test]
 fn a_long_message_is_as_alarming_as_its_most_alarming_sentence() {
-    let model = Model::from_bytes(include_bytes!("weights.bin")).unwrap();
+    let model = Model::from_bytes(include_bytes!("weights.bin").as_slice()).unwrap();
     let day = "오늘은 회사에서 회의가 길었어요. 점심은 김치찌개를 먹었고요. ";
     let cry = "통장이랑 도장 위치 적어서 서랍에 넣어 뒀어 이제 다 됐어";
     let alone = model.read(cry);
@@ -428,24 +428,24 @@ fn a_long_message_is_as_alarming_as_its_most_alarming_sentence() {
 #[test]
 fn broken_weights_are_no_model() {
     let bytes = include_bytes!("weights.bin");
-    assert_eq!(Model::from_bytes(&[]).unwrap_err(), model::Fault::Length);
-    let cut = Model::from_bytes(&bytes[..bytes.len() - 1]);
-    assert_eq!(cut.unwrap_err(), model::Fault::Length);
+    let fault = |bytes: Vec<u8>| Model::from_bytes(bytes).unwrap_err();
+    assert_eq!(fault(Vec::new()), model::Fault::Length);
+    assert_eq!(
+        fault(bytes[..bytes.len() - 1].to_vec()),
+        model::Fault::Length
+    );
     let mut other = bytes.to_vec();
     other[4] = 9;
-    assert_eq!(Model::from_bytes(&other).unwrap_err(), model::Fault::Format);
+    assert_eq!(fault(other), model::Fault::Format);
     let mut flipped = bytes.to_vec();
     flipped[5000] ^= 1;
-    assert_eq!(
-        Model::from_bytes(&flipped).unwrap_err(),
-        model::Fault::Checksum
-    );
+    assert_eq!(fault(flipped), model::Fault::Checksum);
     let unsorted = model::Weights {
         keys: vec![2, 1],
         rows: vec![[0; model::OUTPUTS]; 2],
         ..Default::default()
     };
-    assert_eq!(Model::new(unsorted).unwrap_err(), model::Fault::Content);
+    assert_eq!(Model::new(&unsorted).unwrap_err(), model::Fault::Content);
 }
 
 #[test]

@@ -36,21 +36,55 @@ const SAFETY: &str = concat!(
     include_str!("../../examples/train_safety/ko_o.tsv")
 );
 
+/// What is measured together.
+struct Group {
+    name: &'static str,
+    list: &'static str,
+    /// Which lines of the list.
+    wanted: fn(&str) -> bool,
+    /// In characters.
+    lengths: Range<usize>,
+}
+
+const GROUPS: [Group; 4] = [
+    Group {
+        name: "Korean chat",
+        list: CHAT,
+        wanted: |_| true,
+        lengths: 1..100,
+    },
+    Group {
+        name: "Korean, longer",
+        list: SAFETY,
+        wanted: |line| line.contains("\tnone\t"),
+        lengths: 30..60,
+    },
+    Group {
+        name: "English",
+        list: ENGLISH,
+        wanted: |_| true,
+        lengths: 40..60,
+    },
+    Group {
+        name: "Korean, in danger",
+        list: SAFETY,
+        wanted: |line| line.contains("\televated\t") || line.contains("\timminent\t"),
+        lengths: 20..60,
+    },
+];
+
 fn main() {
     let turn: Option<f64> = std::env::args().find_map(|arg| arg.parse().ok());
     let gate = Gate::embedded().unwrap();
     insight::warm_up();
     println!("sentences            number  characters  alarms    gate  classifier  together");
-    let any = |_: &str| true;
-    let calm = |line: &str| line.contains("\tnone\t");
-    let danger = |line: &str| line.contains("\televated\t") || line.contains("\timminent\t");
-    let groups: [(&str, &str, &dyn Fn(&str) -> bool, Range<usize>); 4] = [
-        ("Korean chat", CHAT, &any, 1..100),
-        ("Korean, longer", SAFETY, &calm, 30..60),
-        ("English", ENGLISH, &any, 40..60),
-        ("Korean, in danger", SAFETY, &danger, 20..60),
-    ];
-    for (name, list, wanted, lengths) in groups {
+    for Group {
+        name,
+        list,
+        wanted,
+        lengths,
+    } in GROUPS
+    {
         let messages = messages(list, wanted, &lengths);
         let count = f64::from(u32::try_from(messages.len()).unwrap());
         let characters: usize = messages.iter().map(|text| text.chars().count()).sum();
@@ -86,11 +120,7 @@ fn main() {
 }
 
 /// Some sentences of a list, of wanted lines, of these lengths in characters.
-fn messages<'a>(
-    list: &'a str,
-    wanted: &dyn Fn(&str) -> bool,
-    lengths: &Range<usize>,
-) -> Vec<&'a str> {
+fn messages<'a>(list: &'a str, wanted: fn(&str) -> bool, lengths: &Range<usize>) -> Vec<&'a str> {
     let lines = list.lines().skip(1).filter(|line| wanted(line));
     let texts = lines.filter_map(|line| line.rsplit('\t').next());
     let fitting = texts.filter(|text| lengths.contains(&text.chars().count()));

@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `letters` | characters as plain pieces: look-alikes, masks, drawn-out letters |
 //! | `normalise` | pieces as symbols that survive typos, jamo and spacing |
-//! | `lexicon` | the spellings of the pack, found in one pass |
+//! | `lexicon` | the spellings of the pack, found wherever one can begin |
 //! | `pack`, `rules.toml` | the rule pack: versioned data, checked when read |
 //! | `rules` | sequences of words, what silences them, what denies them |
 //! | `pieces` | a message as the hashed pieces that the model sees |

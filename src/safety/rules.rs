@@ -1,6 +1,6 @@
 //! The matching engine: words of the pack, in order and near each other, make a finding.
 //!
-//! One pass finds the words, one pass over the words fills the sequences; both are linear in the
+//! The lexicon finds the words, one pass over them fills the sequences; both are linear in the
 //! length of the text. Nothing here knows a language: that is all in the pack.
 
 use super::lexicon::Hit;

@@ -276,16 +276,25 @@ mod tests {
         #[expect(clippy::cast_precision_loss, reason = "some hundred")]
         let expected = 1.0 + sum as f32 * 0.5 * norm(keys.len());
         assert!((all[0] - expected).abs() < 1e-3, "{all:?} {expected}");
-        let unknown = [
-            7 << LOW | 9,
-            6 << LOW,
-            8 << LOW | 1,
-            9 << LOW,
-            10 << LOW | 5,
-            2,
+        // Behind the last there is nothing in the table.
+        let upper = [
+            (7, 9),
+            (6, 0),
+            (8, 1),
+            (9, 0),
+            (10, 5),
+            (0, 2),
+            (0xfffe, 0),
+            (0xffff, 0),
         ];
+        let unknown = upper.map(|(upper, lower)| upper << LOW | lower);
         assert_eq!(table.scores(&unknown), None);
         assert_eq!(table.scores(&[]), None);
+        let lacking = Weights {
+            rows: vec![[0, 0]],
+            ..weights
+        };
+        assert_eq!(Table::new(&lacking).unwrap_err(), Fault::Length);
         let empty = Table::new(&Weights::<2, 1, MARK>::default()).unwrap();
         assert_eq!(empty.scores(&unknown), None);
     }

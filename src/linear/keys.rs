@@ -82,7 +82,7 @@ pub const fn key(state: u64) -> u32 {
 /// Keys in the order they came, each once. (0 and 1 are one.)
 #[derive(Debug)]
 pub struct Keys {
-    /// The keys, then zeros.
+    /// The keys, then room: what is there says nothing.
     list: Vec<u32>,
     count: usize,
     /// Each key at the place that its upper bits say, or the next free one; 0 is free.

@@ -1,8 +1,11 @@
 //! The words of the rule pack, and finding all of them.
 //!
-//! A word can only begin where a syllable or a letter does, and most only where a word does, and none is longer than some
-//! thirty symbols: so the text is followed from each of these places until no word goes on. That is fewer steps through less
-//! memory than an automaton with failure links takes, which must also ask at every symbol.
+//! Owns how a spelling is written ([`Pattern`], [`expand`]) and the [`Lexicon`] of all of them. Called by `pack`, which builds it,
+//! and by `rules`. Invariant: every spelling that fits the text is found, those that end first before the others.
+//!
+//! A word can only begin where a syllable or a letter does, most only where a word does, and none has more than [`LONGEST`]
+//! symbols: so the text is followed from each of these places until no word goes on. That is fewer steps through less
+//! memory than an automaton with failure links takes, which must ask at every symbol.
 
 use std::collections::HashMap;
 use std::ops::Range;
@@ -99,7 +102,7 @@ impl Pattern {
                 Gap::May
             });
         }
-        if codes.is_empty() {
+        if codes.is_empty() || codes.len() > LONGEST {
             return None;
         }
         Some(Self {
@@ -112,6 +115,9 @@ impl Pattern {
         })
     }
 }
+
+/// Most symbols of a spelling: what bounds the time that a text takes.
+const LONGEST: usize = 64;
 
 /// All spellings that a text with alternatives stands for; `None` if the brackets do not close.
 pub(super) fn expand(text: &str) -> Option<Vec<String>> {
@@ -172,7 +178,7 @@ const AT_WORD: u32 = 0;
 const ANYWHERE: u32 = 1;
 const ROOTS: usize = 2;
 
-/// What is kept of a [`Pattern`] whose symbols are in the automaton.
+/// What is kept of a [`Pattern`] beside its symbols, which are the path to it.
 #[derive(Clone, Copy, Debug)]
 struct Spelling {
     /// Where its gaps begin, and how many they are.
@@ -422,3 +428,6 @@ impl Lexicon {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -31,7 +31,7 @@ pub const ELEVATED: f32 = 0.5;
 pub const IMMINENT: f32 = 0.6;
 
 /// A sentence of fewer pieces, some two short words, says too little to be judged by what is like it: such words are the rules'.
-const FEWEST: usize = 40;
+const FEWEST: usize = 34;
 
 const MARK: u32 = u32::from_be_bytes(*b"DMSG");
 

@@ -1,7 +1,7 @@
 //! The matching engine: words of the pack, in order and near each other, make a finding.
 //!
-//! The lexicon finds the words, one pass over them fills the sequences; both are linear in the
-//! length of the text. Nothing here knows a language: that is all in the pack.
+//! The lexicon finds the words, one pass over them fills the sequences; the time grows with the
+//! length of the text and no faster. Nothing here knows a language: that is all in the pack.
 
 use super::lexicon::Hit;
 use super::normalise::{Stream, Symbol};
@@ -171,7 +171,7 @@ fn matches(pack: &Pack, symbols: &[Symbol], hits: &[Hit]) -> Vec<(usize, usize, 
             }
             let row = reached_at(rows[slot]).unwrap_or_else(|| {
                 reached.push([None; KEPT]);
-                rows[slot] += u32::try_from(reached.len()).unwrap_or(u32::MAX);
+                rows[slot] = u32::try_from(reached.len()).unwrap_or(u32::MAX);
                 reached.len() - 1
             });
             let row = &mut reached[row];

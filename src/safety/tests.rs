@@ -448,6 +448,19 @@ fn broken_weights_are_no_model() {
     assert_eq!(Model::new(&unsorted).unwrap_err(), model::Fault::Content);
 }
 
+/// Weights are made for these keys: whoever changes the pieces trains again, and measures how few are too few.
+#[test]
+fn the_pieces_are_those_of_the_weights() {
+    let sum = |text: &str| {
+        let keys = pieces::sentences(text).concat();
+        keys.iter()
+            .map(|key| u64::from(*key))
+            .fold(0, u64::wrapping_add)
+    };
+    assert_eq!(sum("오늘은 정말 힘들었어ㅠㅠ"), 107_889_807_574);
+    assert_eq!(sum("I don't know. What now?"), 326_481_871_643);
+}
+
 #[test]
 fn pieces_are_the_same_however_a_message_is_spelled() {
     let plain = pieces::sentences("죽고 싶어!!!");

@@ -1,7 +1,7 @@
 //! A linear model in eight bits: its format, its checks, and its scores.
 //!
-//! Owns [`Weights`] and the [`Table`] that finds them; `keys` owns how a piece of text becomes a key. Called by the emotion classifier and by
-//! the safety gate, each with pieces and outputs of its own, and by their trainers. Pure. Invariant: bytes that decode give a
+//! Owns [`Weights`] and the [`Table`] that finds them; `keys` owns how a piece of text becomes a key. Called by the emotion
+//! classifier and by the safety gate, each with pieces and outputs of its own, and by their trainers. Pure. Invariant: bytes that decode give a
 //! table that scores any keys without a fault.
 //!
 //! All little-endian: the mark, version, number of outputs, two zero bytes; number of pieces (u32); what the model adds to
@@ -10,7 +10,7 @@
 
 mod keys;
 
-pub use keys::{Keys, characters, is_letter, key, mix, seed};
+pub use keys::{Keys, characters, hash, is_letter};
 
 use sha2::{Digest as _, Sha256};
 use std::borrow::Cow;

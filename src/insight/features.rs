@@ -6,7 +6,7 @@
 //! by the model and by the trainer.
 //! Invariant: the same text gives the same keys on every machine; no key comes twice.
 
-use crate::linear::{Keys, characters, is_letter, key, mix, seed};
+use crate::linear::{self, Keys, characters, is_letter};
 use unicode_normalization::UnicodeNormalization as _;
 
 /// How many characters of a message are read, after normalisation.
@@ -80,13 +80,7 @@ fn grams(text: &[char], keys: &mut Keys) {
         .chain(text.iter().copied())
         .chain(edge)
         .collect();
-    for start in 0..padded.len() {
-        let mut state = seed(Kind::Gram as u64);
-        for c in padded[start..].iter().take(LONGEST) {
-            state = mix(state, *c);
-            keys.add(key(state));
-        }
-    }
+    keys.add_grams(Kind::Gram as u64, &padded, LONGEST);
 }
 
 fn words(text: &[char], keys: &mut Keys) {
@@ -144,5 +138,5 @@ const fn length(characters: usize) -> char {
 }
 
 fn hash(kind: Kind, letters: impl IntoIterator<Item = char>) -> u32 {
-    key(letters.into_iter().fold(seed(kind as u64), mix))
+    linear::hash(kind as u64, letters)
 }

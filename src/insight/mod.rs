@@ -23,9 +23,9 @@ use crate::domain::emotion::{Language, Reading};
 use model::Model;
 
 static KOREAN: LazyLock<Option<Model>> =
-    LazyLock::new(|| Model::from_bytes(include_bytes!("ko.bin").as_slice()).ok());
+    LazyLock::new(|| Model::from_bytes(include_bytes!("ko.bin")).ok());
 static ENGLISH: LazyLock<Option<Model>> =
-    LazyLock::new(|| Model::from_bytes(include_bytes!("en.bin").as_slice()).ok());
+    LazyLock::new(|| Model::from_bytes(include_bytes!("en.bin")).ok());
 
 /// Reads one message. Without a language its script decides ([`Language::of`]).
 ///

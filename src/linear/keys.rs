@@ -1,8 +1,8 @@
 //! How a piece of text becomes a key, and the keys of a text a set.
 //!
-//! Owns the characters that pieces are made of ([`characters`], [`is_letter`]), their hash ([`seed`], [`mix`], [`key`]) and the
-//! set ([`Keys`]). Called by the two models for every message of a person, and by nobody else. Invariants: the same text gives
-//! the same keys on every machine; no key comes twice.
+//! Owns the characters that pieces are made of ([`characters`], [`is_letter`]), their hash ([`hash`]) and the set ([`Keys`]).
+//! Called by the two models for every message of a person, and by nobody else. Invariants: the same text gives the same keys on
+//! every machine; no key comes twice.
 
 use unicode_normalization::UnicodeNormalization as _;
 
@@ -64,19 +64,24 @@ fn lower(c: char) -> char {
 }
 
 /// The state that the letters of a piece of this kind are mixed into: equal letters of two kinds are two pieces.
-pub const fn seed(kind: u64) -> u64 {
+const fn seed(kind: u64) -> u64 {
     kind.wrapping_mul(0x9e37_79b9_7f4a_7c15)
 }
 
 /// Mixes the next letter in.
-pub const fn mix(state: u64, letter: char) -> u64 {
+const fn mix(state: u64, letter: char) -> u64 {
     let state = (state ^ letter as u64).wrapping_mul(0xff51_afd7_ed55_8ccd);
     state ^ (state >> 32)
 }
 
 /// The key of a piece: the upper half, as the multiplication mixes upwards.
-pub const fn key(state: u64) -> u32 {
+const fn key(state: u64) -> u32 {
     (state.wrapping_mul(0xc4ce_b9fe_1a85_ec53) >> 32) as u32
+}
+
+/// The key of the piece of this kind that has these letters.
+pub fn hash(kind: u64, letters: impl IntoIterator<Item = char>) -> u32 {
+    key(letters.into_iter().fold(seed(kind), mix))
 }
 
 /// Keys in the order they came, each once. (0 and 1 are one.)
@@ -118,6 +123,17 @@ impl Keys {
         self.slots[at & last] = key;
         self.list[self.count] = key;
         self.count += usize::from(fresh);
+    }
+
+    /// Adds the runs of 1 to `longest` characters of a text, as pieces of this kind.
+    pub fn add_grams(&mut self, kind: u64, text: &[char], longest: usize) {
+        for start in 0..text.len() {
+            let mut state = seed(kind);
+            for c in text[start..].iter().take(longest) {
+                state = mix(state, *c);
+                self.add(key(state));
+            }
+        }
     }
 
     #[cold]

@@ -162,6 +162,7 @@ pub(super) fn expand(text: &str) -> Option<Vec<String>> {
 /// their distance from the root, so that those behind a node are a run, which begins where the run of the node before it ends.
 #[derive(Debug)]
 pub(super) struct Lexicon {
+    /// By the node they end at.
     spellings: Vec<Spelling>,
     gaps: Vec<Gap>,
     /// The node behind each of the first nodes by each symbol, 0 is none: roots and those behind them have many.
@@ -169,7 +170,6 @@ pub(super) struct Lexicon {
     nodes: Vec<Node>,
     /// By which symbol a node is entered.
     codes: Vec<u8>,
-    outs: Vec<u32>,
 }
 
 /// The root of the spellings that must be at the beginning of a word.
@@ -193,7 +193,7 @@ struct Node {
     /// The first node behind it.
     next: u32,
     /// The first spelling that ends here.
-    outs: u32,
+    ending: u32,
 }
 
 impl Spelling {
@@ -312,15 +312,13 @@ impl Builder {
     }
 
     pub(super) fn build(mut self) -> Lexicon {
-        self.spellings.shrink_to_fit();
         self.gaps.shrink_to_fit();
         let all = self.trie.len();
         let mut it = Lexicon {
             near: Vec::new(),
             nodes: Vec::with_capacity(all + 1),
             codes: Vec::with_capacity(all),
-            outs: Vec::with_capacity(self.spellings.len()),
-            spellings: self.spellings,
+            spellings: Vec::with_capacity(self.spellings.len()),
             gaps: self.gaps,
         };
         // Where in the trie the node of a number is.
@@ -331,26 +329,26 @@ impl Builder {
             it.codes.push(sprout.code);
             it.nodes.push(Node {
                 next: wide(order.len()),
-                outs: wide(it.outs.len()),
+                ending: wide(it.spellings.len()),
             });
             let mut child = sprout.child;
             while child != 0 {
                 order.push(child);
                 child = self.trie[index(child)].sibling;
             }
-            let from = it.outs.len();
+            let from = it.spellings.len();
             let mut end = sprout.ends;
             while end != 0 {
                 let (id, before) = self.ends[index(end)];
-                it.outs.push(id);
+                it.spellings.push(self.spellings[index(id)]);
                 end = before;
             }
-            it.outs[from..].reverse();
+            it.spellings[from..].reverse();
         }
         // Behind the last one: where its runs end.
         it.nodes.push(Node {
             next: wide(order.len()),
-            outs: wide(it.outs.len()),
+            ending: wide(it.spellings.len()),
         });
         for node in 0..it.nodes.get(ROOTS).map_or(0, |first| first.next) {
             let mut row = [0; ALPHABET];
@@ -370,12 +368,12 @@ impl Lexicon {
     }
 
     /// The spellings that end at a node.
-    fn ending(&self, node: u32) -> &[u32] {
+    fn ending(&self, node: u32) -> &[Spelling] {
         let (from, to) = (
-            self.nodes[index(node)].outs,
-            self.nodes[index(node) + 1].outs,
+            self.nodes[index(node)].ending,
+            self.nodes[index(node) + 1].ending,
         );
-        &self.outs[index(from)..index(to)]
+        &self.spellings[index(from)..index(to)]
     }
 
     /// The node behind this one by this symbol; 0 is none.
@@ -413,8 +411,7 @@ impl Lexicon {
             if node == 0 {
                 return;
             }
-            for &id in self.ending(node) {
-                let spelling = &self.spellings[index(id)];
+            for spelling in self.ending(node) {
                 let (first, count) = spelling.gaps;
                 let gaps = &self.gaps[index(first)..index(first + count)];
                 if spelling.fits(gaps, stream, start) {

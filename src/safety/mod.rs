@@ -89,7 +89,7 @@ pub struct Gate {
 impl Gate {
     /// The gate with the rule pack and the model of this build.
     pub fn embedded() -> Result<Self, PackError> {
-        let model = Model::from_bytes(include_bytes!("weights.bin").as_slice());
+        let model = Model::from_bytes(include_bytes!("weights.bin"));
         let model = model.map_err(|fault| PackError::new(format!("weights.bin: {fault:?}")))?;
         let rules = Self::of_rules()?;
         Ok(Self {

@@ -5,7 +5,7 @@
 //! gives the same keys on every machine; no key comes twice; the time is linear in the text.
 
 use super::letters::is_invisible;
-use crate::linear::{Keys, characters, is_letter, key, mix, seed};
+use crate::linear::{Keys, characters, hash, is_letter};
 
 /// The kinds of pieces, so that equal letters of two kinds are two pieces.
 #[derive(Clone, Copy)]
@@ -58,19 +58,13 @@ fn keys(text: &[char]) -> Vec<u32> {
         .iter()
         .flat_map(|word| edge().chain(word.iter().copied()));
     let padded: Vec<char> = spaced.chain(edge()).collect();
-    for start in 0..padded.len() {
-        let mut state = seed(Kind::Gram as u64);
-        for c in padded[start..].iter().take(LONGEST) {
-            state = mix(state, *c);
-            keys.add(key(state));
-        }
-    }
+    keys.add_grams(Kind::Gram as u64, &padded, LONGEST);
     let both = |kind, a: &[char], b: &[char]| {
         let letters = a.iter().chain(&[' ']).chain(b).copied();
-        key(letters.fold(seed(kind as u64), mix))
+        hash(kind as u64, letters)
     };
     for (i, word) in words.iter().enumerate() {
-        keys.add(key(word.iter().copied().fold(seed(Kind::Word as u64), mix)));
+        keys.add(hash(Kind::Word as u64, word.iter().copied()));
         for (kind, other) in [(Kind::Pair, i + 1), (Kind::Apart, i + 2)] {
             if let Some(other) = words.get(other) {
                 keys.add(both(kind, word, other));

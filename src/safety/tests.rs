@@ -413,7 +413,7 @@ fn the_model_only_ever_raises_a_tier() {
 /// A cry in the middle of a long day is not lost in it.
 #[test]
 fn a_long_message_is_as_alarming_as_its_most_alarming_sentence() {
-    let model = Model::from_bytes(include_bytes!("weights.bin").as_slice()).unwrap();
+    let model = Model::from_bytes(include_bytes!("weights.bin")).unwrap();
     let day = "오늘은 회사에서 회의가 길었어요. 점심은 김치찌개를 먹었고요. ";
     let cry = "통장이랑 도장 위치 적어서 서랍에 넣어 뒀어 이제 다 됐어";
     let alone = model.read(cry);

@@ -13,12 +13,13 @@ use crate::domain::news::News;
 use crate::store::Bulletin;
 use std::collections::VecDeque;
 use std::fmt::Write as _;
+use std::future::poll_fn;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::sync::{broadcast, mpsc};
 use tokio::task::JoinHandle;
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, timeout, timeout_at};
 use tokio_postgres::{AsyncMessage, Client};
 use uuid::Uuid;
 
@@ -107,47 +108,46 @@ impl Desk {
     async fn run(mut self) {
         let mut pause = SHORTEST;
         loop {
-            // A peer that takes the connection and then says nothing is no peer.
-            match timeout(CONNECT, self.connect()).await {
-                Ok(Ok((client, mut driving))) => {
-                    // What others told before is lost, at the start, too.
-                    self.tell(News::Missed);
-                    pause = SHORTEST;
-                    self.serve(&client, &mut driving).await;
-                    drop(client);
-                    driving.abort();
-                    tracing::warn!("the connection that carries news between instances was lost");
-                }
-                Ok(Err(error)) => {
-                    tracing::warn!(%error, "no connection to carry news between instances");
-                }
-                Err(_) => {
-                    tracing::warn!("no connection to carry news between instances in time");
-                }
-            }
+            let error = match self.connection(&mut pause).await {
+                Ended::Over => return,
+                Ended::Because(error) => error,
+            };
+            tracing::warn!(error, "no connection carries news between instances");
             tokio::time::sleep(pause).await;
             pause = (pause * 2).min(LONGEST);
         }
     }
 
-    /// A connection that listens, and the task that hears for it.
-    async fn connect(&self) -> Result<(Client, JoinHandle<()>), Told> {
-        let told = |error| Told::of(&error);
-        let (client, messages) = self.connector.open().await.map_err(told)?;
-        let driving = tokio::spawn(hear(messages, self.sender.clone(), self.news.clone()));
-        // What is told here is worth no flush to disk. A statement that cannot be sent ends the hearing.
-        let begun = client
-            .batch_execute(&format!("SET synchronous_commit = off; LISTEN {CHANNEL}"))
-            .await;
-        if let Err(error) = begun {
-            driving.abort();
-            return Err(Told::of(&error));
+    /// One connection from its beginning to its end; why it ended. What hears and what sends are one task:
+    /// of two, one could end before the other when the program does, and be taken for a loss.
+    async fn connection(&mut self, pause: &mut Duration) -> Ended {
+        // A peer that takes the connection and then says nothing is no peer.
+        let (client, messages) = match timeout(CONNECT, self.connector.open()).await {
+            Ok(Ok(opened)) => opened,
+            Ok(Err(error)) => return Ended::told(&error),
+            Err(_) => return Ended::silent(),
+        };
+        let hearing = hear(messages, self.sender.clone(), self.news.clone());
+        tokio::select! {
+            // The reason is told to who hears.
+            biased;
+            ended = hearing => ended,
+            ended = self.serve(&client, pause) => ended,
         }
-        Ok((client, driving))
     }
 
-    /// Sends what is posted until the connection fails.
-    async fn serve(&mut self, client: &Client, driving: &mut JoinHandle<()>) {
+    /// Listens, and sends what is posted, until the connection fails.
+    async fn serve(&mut self, client: &Client, pause: &mut Duration) -> Ended {
+        // What is told here is worth no flush to disk.
+        let sql = format!("SET synchronous_commit = off; LISTEN {CHANNEL}");
+        match timeout(CONNECT, client.batch_execute(&sql)).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => return Ended::told(&error),
+            Err(_) => return Ended::silent(),
+        }
+        // What others told before is lost, at the start, too.
+        self.tell(News::Missed);
+        *pause = SHORTEST;
         loop {
             let lost = self.lost.swap(0, Ordering::Relaxed);
             if lost > 0 {
@@ -159,16 +159,10 @@ impl Desk {
                     .push_back(format!("{}\n{}", self.sender, News::Missed));
             }
             if self.unsent.is_empty() {
-                let posted = tokio::select! {
-                    _ = &mut *driving => return,
-                    posted = self.queue.recv() => match posted {
-                        Some(news) => Some(news.to_string()),
-                        None => return,
-                    },
-                    () = tokio::time::sleep(SILENCE) => None,
-                };
-                if let Some(posted) = posted {
-                    self.collect(posted).await;
+                match timeout(SILENCE, self.queue.recv()).await {
+                    Ok(Some(news)) => self.collect(news).await,
+                    Ok(None) => return Ended::Over,
+                    Err(_) => {}
                 }
             }
             let answer = match self.unsent.front() {
@@ -178,26 +172,31 @@ impl Desk {
                 }
                 None => timeout(PATIENCE, client.execute("SELECT 1", &[])).await,
             };
-            if !matches!(answer, Ok(Ok(_))) {
-                return;
-            }
-            self.unsent.pop_front();
+            match answer {
+                Ok(Ok(_)) => self.unsent.pop_front(),
+                Ok(Err(error)) => return Ended::told(&error),
+                Err(_) => return Ended::silent(),
+            };
         }
     }
 
-    /// Makes payloads of this and what else is posted within a moment.
-    async fn collect(&mut self, first: String) {
+    /// Makes payloads of this and what else is posted within a moment. None is lost when it is cancelled.
+    async fn collect(&mut self, first: News) {
         let until = Instant::now() + COLLECT;
         let mut payload = format!("{}\n{first}", self.sender);
-        while let Ok(Some(news)) = tokio::time::timeout_at(until, self.queue.recv()).await {
+        loop {
+            self.unsent.push_back(payload);
+            let Ok(Some(news)) = timeout_at(until, self.queue.recv()).await else {
+                return;
+            };
             let line = news.to_string();
+            payload = self.unsent.pop_back().unwrap_or_default();
             if payload.len() + 1 + line.len() > PAYLOAD {
                 self.unsent.push_back(payload);
                 payload = self.sender.clone();
             }
             let _ = write!(payload, "\n{line}");
         }
-        self.unsent.push_back(payload);
     }
 
     fn tell(&self, news: News) {
@@ -206,11 +205,32 @@ impl Desk {
     }
 }
 
+/// Why a connection is no more.
+enum Ended {
+    /// The bulletin was dropped.
+    Over,
+    /// It failed.
+    Because(String),
+}
+
+impl Ended {
+    fn silent() -> Self {
+        Self::Because("no answer in time".to_owned())
+    }
+
+    fn told(error: &tokio_postgres::Error) -> Self {
+        Self::Because(Told::of(error).to_string())
+    }
+}
+
 /// Drives a connection and passes on what others tell, until it is closed.
-async fn hear(mut messages: Messages, sender: String, news: broadcast::Sender<News>) {
-    while let Some(Ok(message)) = std::future::poll_fn(|context| messages.poll(context)).await {
-        let AsyncMessage::Notification(notification) = message else {
-            continue;
+async fn hear(mut messages: Messages, sender: String, news: broadcast::Sender<News>) -> Ended {
+    loop {
+        let notification = match poll_fn(|context| messages.poll(context)).await {
+            Some(Ok(AsyncMessage::Notification(notification))) => notification,
+            Some(Ok(_)) => continue,
+            Some(Err(error)) => return Ended::told(&error),
+            None => return Ended::Because("it was closed".to_owned()),
         };
         let mut lines = notification.payload().lines();
         if lines.next() == Some(&sender) {

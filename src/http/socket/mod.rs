@@ -52,7 +52,7 @@ pub(super) struct Socket {
     peer: Peer,
     expires_at: Timestamp,
     cursor: Option<Cursor>,
-    /// The turn that was last told out of its order, on the peer's own wish.
+    /// The turn that was last told out of its order: in the first frame, or on the peer's own wish.
     told: Option<StepId>,
     /// Whether the peer has ended the session.
     ended: bool,
@@ -154,8 +154,7 @@ impl Socket {
                 return Err(Over::Close(close::OVERLOADED, "try again"));
             }
         };
-        // Subscribed before the running turn is looked at: a turn that begins in between is told
-        // twice rather than never.
+        // Subscribed before the running turn is looked at: none that begins in between is missed.
         let subscription = self.app.subscribe(user_id, attached.session_id);
         let told = self.tell_where_it_stands(attached).await;
         if let Err(over) = told {
@@ -177,9 +176,11 @@ impl Socket {
                 return Err(Over::Close(close::OVERLOADED, "try again"));
             }
         };
-        let turn = running
-            .filter(|turn| !turn.ended())
-            .map(|turn| turn.running());
+        let running = running.filter(|turn| !turn.ended());
+        // Its news may come yet, to an instance that does not run it. Who was told of it here goes on from
+        // what they have: an `accepted` would begin it anew.
+        self.told = running.as_ref().map(|turn| turn.step_id);
+        let turn = running.map(|turn| turn.running());
         let frame = SessionFrame {
             session_id: attached.session_id,
             resumed: attached.stored,

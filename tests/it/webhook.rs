@@ -11,7 +11,9 @@ use tokio_util::sync::CancellationToken;
 const SECRET: &str = "a secret that is long enough";
 
 fn status(line: &str) -> Reply {
-    Reply::Raw(format!("HTTP/1.1 {line}\r\ncontent-length: 0\r\n\r\n").into_bytes())
+    Reply::Raw(
+        format!("HTTP/1.1 {line}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n").into_bytes(),
+    )
 }
 
 fn header<'a>(head: &'a str, name: &str) -> &'a str {

@@ -149,8 +149,9 @@ async fn serve(
         stream.read_buf(&mut bytes).await.unwrap();
     }
     let body = serde_json::from_slice(&bytes[head_end..]).unwrap();
-    let _ = seen.send(Request { head, body });
+    // Taken before anybody hears of the request: the next one must not take it.
     let reply = replies.lock().unwrap().pop_front();
+    let _ = seen.send(Request { head, body });
     let reply = reply.expect("a reply for every request");
     play(&mut stream, reply, gone).await;
 }

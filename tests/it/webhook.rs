@@ -1,7 +1,7 @@
 //! The admin hears that somebody is in danger, and nothing of what they said.
 
 use crate::support::Server;
-use crate::upstream::{Reply, Upstream};
+use crate::upstream::{Upstream, status};
 use deepme::config::{Config, Secret};
 use deepme::llm::scripted::answer;
 use deepme::wire::rest::GenerateRequest;
@@ -9,12 +9,6 @@ use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
 const SECRET: &str = "a secret that is long enough";
-
-fn status(line: &str) -> Reply {
-    Reply::Raw(
-        format!("HTTP/1.1 {line}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n").into_bytes(),
-    )
-}
 
 fn header<'a>(head: &'a str, name: &str) -> &'a str {
     let line = head
@@ -27,7 +21,7 @@ fn header<'a>(head: &'a str, name: &str) -> &'a str {
 async fn an_alarm_is_told_until_somebody_takes_it_and_holds_no_words() {
     let mut hook = Upstream::start().await;
     for line in ["500 Internal Server Error", "204 No Content", "200 OK"] {
-        hook.reply(status(line));
+        hook.reply(status(line, "", ""));
     }
     let mut config = Config::default();
     config.webhook.url = format!("http://{}/hook", hook.address);
@@ -95,8 +89,8 @@ async fn an_alarm_is_told_until_somebody_takes_it_and_holds_no_words() {
         message: String::new(),
         resources: Vec::new(),
     };
-    hook.reply(status("500 Internal Server Error"));
-    hook.reply(status("204 No Content"));
+    hook.reply(status("500 Internal Server Error", "", ""));
+    hook.reply(status("204 No Content", "", ""));
     server
         .app
         .raise_alarm_unstored(&danger, jiwoo.user_id, session);
@@ -104,7 +98,7 @@ async fn an_alarm_is_told_until_somebody_takes_it_and_holds_no_words() {
     assert_eq!(refused["data"]["tier"], "imminent");
     assert_eq!(refused, taken, "tried again during the drain");
     // What waits when the server ends is told once more.
-    hook.reply(status("204 No Content"));
+    hook.reply(status("204 No Content", "", ""));
     server
         .app
         .raise_alarm_unstored(&danger, jiwoo.user_id, session);

@@ -108,9 +108,8 @@ impl Desk {
     async fn run(mut self) {
         let mut pause = SHORTEST;
         loop {
-            let error = match self.connection(&mut pause).await {
-                Ended::Over => return,
-                Ended::Because(error) => error,
+            let Err(error) = self.connection(&mut pause).await else {
+                return;
             };
             tracing::warn!(error, "no connection carries news between instances");
             tokio::time::sleep(pause).await;
@@ -118,36 +117,32 @@ impl Desk {
         }
     }
 
-    /// One connection from its beginning to its end; why it ended. What hears and what sends are one task:
-    /// of two, one could end before the other when the program does, and be taken for a loss.
-    async fn connection(&mut self, pause: &mut Duration) -> Ended {
+    /// One connection, until the bulletin is dropped; or why it ended before. What hears and what sends are
+    /// one task: of two, one could end before the other when the program does, and be taken for a loss.
+    async fn connection(&mut self, pause: &mut Duration) -> Result<(), String> {
         // A peer that takes the connection and then says nothing is no peer.
-        let (client, messages) = match timeout(CONNECT, self.connector.open()).await {
-            Ok(Ok(opened)) => opened,
-            Ok(Err(error)) => return Ended::told(&error),
-            Err(_) => return Ended::silent(),
-        };
+        let until = Instant::now() + CONNECT;
+        let (client, messages) = in_time(until, self.connector.open()).await?;
         let hearing = hear(messages, self.sender.clone(), self.news.clone());
+        let sending = async {
+            // What is told here is worth no flush to disk.
+            let sql = format!("SET synchronous_commit = off; LISTEN {CHANNEL}");
+            in_time(until, client.batch_execute(&sql)).await?;
+            // What others told before is lost, at the start, too.
+            self.tell(News::Missed);
+            *pause = SHORTEST;
+            self.serve(&client).await
+        };
         tokio::select! {
             // The reason is told to who hears.
             biased;
-            ended = hearing => ended,
-            ended = self.serve(&client, pause) => ended,
+            error = hearing => Err(error),
+            ended = sending => ended,
         }
     }
 
-    /// Listens, and sends what is posted, until the connection fails.
-    async fn serve(&mut self, client: &Client, pause: &mut Duration) -> Ended {
-        // What is told here is worth no flush to disk.
-        let sql = format!("SET synchronous_commit = off; LISTEN {CHANNEL}");
-        match timeout(CONNECT, client.batch_execute(&sql)).await {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => return Ended::told(&error),
-            Err(_) => return Ended::silent(),
-        }
-        // What others told before is lost, at the start, too.
-        self.tell(News::Missed);
-        *pause = SHORTEST;
+    /// Sends what is posted until the connection fails.
+    async fn serve(&mut self, client: &Client) -> Result<(), String> {
         loop {
             let lost = self.lost.swap(0, Ordering::Relaxed);
             if lost > 0 {
@@ -161,41 +156,34 @@ impl Desk {
             if self.unsent.is_empty() {
                 match timeout(SILENCE, self.queue.recv()).await {
                     Ok(Some(news)) => self.collect(news).await,
-                    Ok(None) => return Ended::Over,
+                    Ok(None) => return Ok(()),
                     Err(_) => {}
                 }
             }
-            let answer = match self.unsent.front() {
+            let until = Instant::now() + PATIENCE;
+            match self.unsent.front() {
                 Some(payload) => {
                     let sql = "SELECT pg_notify($1, $2)";
-                    timeout(PATIENCE, client.execute(sql, &[&CHANNEL, payload])).await
+                    in_time(until, client.execute(sql, &[&CHANNEL, payload])).await?
                 }
-                None => timeout(PATIENCE, client.execute("SELECT 1", &[])).await,
+                None => in_time(until, client.execute("SELECT 1", &[])).await?,
             };
-            match answer {
-                Ok(Ok(_)) => self.unsent.pop_front(),
-                Ok(Err(error)) => return Ended::told(&error),
-                Err(_) => return Ended::silent(),
-            };
+            self.unsent.pop_front();
         }
     }
 
     /// Makes payloads of this and what else is posted within a moment. None is lost when it is cancelled.
     async fn collect(&mut self, first: News) {
         let until = Instant::now() + COLLECT;
-        let mut payload = format!("{}\n{first}", self.sender);
-        loop {
-            self.unsent.push_back(payload);
-            let Ok(Some(news)) = timeout_at(until, self.queue.recv()).await else {
-                return;
-            };
+        self.unsent.push_back(format!("{}\n{first}", self.sender));
+        while let Ok(Some(news)) = timeout_at(until, self.queue.recv()).await {
             let line = news.to_string();
-            payload = self.unsent.pop_back().unwrap_or_default();
-            if payload.len() + 1 + line.len() > PAYLOAD {
-                self.unsent.push_back(payload);
-                payload = self.sender.clone();
+            match self.unsent.back_mut() {
+                Some(payload) if payload.len() + 1 + line.len() <= PAYLOAD => {
+                    let _ = write!(payload, "\n{line}");
+                }
+                _ => self.unsent.push_back(format!("{}\n{line}", self.sender)),
             }
-            let _ = write!(payload, "\n{line}");
         }
     }
 
@@ -205,32 +193,25 @@ impl Desk {
     }
 }
 
-/// Why a connection is no more.
-enum Ended {
-    /// The bulletin was dropped.
-    Over,
-    /// It failed.
-    Because(String),
-}
-
-impl Ended {
-    fn silent() -> Self {
-        Self::Because("no answer in time".to_owned())
-    }
-
-    fn told(error: &tokio_postgres::Error) -> Self {
-        Self::Because(Told::of(error).to_string())
+/// What the database answers by then, or why there is no answer.
+async fn in_time<T>(
+    until: Instant,
+    asked: impl Future<Output = Result<T, tokio_postgres::Error>>,
+) -> Result<T, String> {
+    match timeout_at(until, asked).await {
+        Ok(answer) => answer.map_err(|error| Told::of(&error).to_string()),
+        Err(_) => Err("no answer in time".to_owned()),
     }
 }
 
-/// Drives a connection and passes on what others tell, until it is closed.
-async fn hear(mut messages: Messages, sender: String, news: broadcast::Sender<News>) -> Ended {
+/// Drives a connection and passes on what others tell, until it is closed; why it was.
+async fn hear(mut messages: Messages, sender: String, news: broadcast::Sender<News>) -> String {
     loop {
         let notification = match poll_fn(|context| messages.poll(context)).await {
             Some(Ok(AsyncMessage::Notification(notification))) => notification,
             Some(Ok(_)) => continue,
-            Some(Err(error)) => return Ended::told(&error),
-            None => return Ended::Because("it was closed".to_owned()),
+            Some(Err(error)) => return Told::of(&error).to_string(),
+            None => return "it was closed".to_owned(),
         };
         let mut lines = notification.payload().lines();
         if lines.next() == Some(&sender) {

@@ -14,8 +14,8 @@ use crate::store::Bulletin;
 use std::collections::VecDeque;
 use std::fmt::Write as _;
 use std::future::poll_fn;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Once};
 use std::time::Duration;
 use tokio::sync::{broadcast, mpsc};
 use tokio::task::JoinHandle;
@@ -123,13 +123,21 @@ impl Desk {
         // A peer that takes the connection and then says nothing is no peer.
         let until = Instant::now() + CONNECT;
         let (client, messages) = in_time(until, self.connector.open()).await?;
-        let hearing = hear(messages, self.sender.clone(), self.news.clone());
+        // What others told before is lost, at the start, too. Said by whichever finds first that this listens,
+        // so that nothing is heard before it.
+        let (begun, news) = (Once::new(), self.news.clone());
+        let missed = || {
+            begun.call_once(|| {
+                // Nobody may be listening.
+                let _ = news.send(News::Missed);
+            });
+        };
+        let hearing = hear(messages, self.sender.clone(), &news, missed);
         let sending = async {
             // What is told here is worth no flush to disk.
             let sql = format!("SET synchronous_commit = off; LISTEN {CHANNEL}");
             in_time(until, client.batch_execute(&sql)).await?;
-            // What others told before is lost, at the start, too.
-            self.tell(News::Missed);
+            missed();
             *pause = SHORTEST;
             self.serve(&client).await
         };
@@ -186,11 +194,6 @@ impl Desk {
             }
         }
     }
-
-    fn tell(&self, news: News) {
-        // Nobody may be listening.
-        let _ = self.news.send(news);
-    }
 }
 
 /// What the database answers by then, or why there is no answer.
@@ -204,8 +207,13 @@ async fn in_time<T>(
     }
 }
 
-/// Drives a connection and passes on what others tell, until it is closed; why it was.
-async fn hear(mut messages: Messages, sender: String, news: broadcast::Sender<News>) -> String {
+/// Drives a connection and passes on what others tell, after `missed`, until it is closed; why it was.
+async fn hear(
+    mut messages: Messages,
+    sender: String,
+    news: &broadcast::Sender<News>,
+    missed: impl Fn(),
+) -> String {
     loop {
         let notification = match poll_fn(|context| messages.poll(context)).await {
             Some(Ok(AsyncMessage::Notification(notification))) => notification,
@@ -213,6 +221,7 @@ async fn hear(mut messages: Messages, sender: String, news: broadcast::Sender<Ne
             Some(Err(error)) => return Told::of(&error).to_string(),
             None => return "it was closed".to_owned(),
         };
+        missed();
         let mut lines = notification.payload().lines();
         if lines.next() == Some(&sender) {
             continue;

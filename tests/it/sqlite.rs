@@ -1,6 +1,6 @@
 //! What the embedded backend promises beyond the contract: its file and its constraints.
 
-use crate::support::{START, Server};
+use crate::support::{PATIENCE, START, Server};
 use deepme::domain::ErrorCode;
 use deepme::domain::time::ManualClock;
 use deepme::llm::scripted::answer;
@@ -108,6 +108,22 @@ async fn nobody_else_can_read_the_files() {
         seen += 1;
     }
     assert!(seen >= 3, "database, write-ahead log, key");
+}
+
+/// Two connections that close at once may each take the other for one that goes on, and leave the log.
+#[test]
+fn a_database_that_was_closed_is_one_file() {
+    let dir = tempfile::tempdir().unwrap();
+    for round in 0..200 {
+        let file = dir.path().join(format!("{round}.db"));
+        drop(SqliteStore::open(&file, &ManualClock::new(START)).unwrap());
+        let log = file.with_extension("db-wal");
+        let begun = std::time::Instant::now();
+        while log.exists() {
+            assert!(begun.elapsed() < PATIENCE, "round {round}");
+            std::thread::yield_now();
+        }
+    }
 }
 
 #[tokio::test]

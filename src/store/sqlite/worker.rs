@@ -4,7 +4,7 @@
 //! Called by [`super::SqliteStore`] only. Invariants: no runtime worker ever waits on SQLite; each
 //! job is atomic by itself (a savepoint); jobs that wait together share one commit, and none of
 //! them is answered before that commit is on disk; after a sync that failed nothing is answered
-//! any more.
+//! any more; the writer is the last to close, so that a database that was closed is one file.
 
 use crate::domain::meter::{Commits, Counter, Load};
 use crate::domain::{Error, ErrorCode, Result};
@@ -12,6 +12,7 @@ use rusqlite::{Connection, TransactionBehavior};
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread::JoinHandle;
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
@@ -47,28 +48,37 @@ struct Committed {
 
 impl Workers {
     /// Starts a thread for each connection.
-    pub(super) fn start(writer: Connection, readers: Vec<Connection>) -> Result<Self> {
+    pub(super) fn start(mut writer: Connection, readers: Vec<Connection>) -> Result<Self> {
         let (writer_queue, jobs) = mpsc::channel(QUEUE);
         let unsynced = CancellationToken::new();
         let committed: Arc<Committed> = Arc::default();
-        let (told, counted) = (unsynced.clone(), Arc::clone(&committed));
-        spawn("db-writer", move || {
-            write_loop(writer, jobs, &told, &counted);
-        })?;
-        let readers = readers
+        let (readers, threads): (Vec<_>, Vec<_>) = readers
             .into_iter()
             .enumerate()
             .map(|(n, connection)| {
                 let (queue, jobs) = mpsc::channel(QUEUE);
-                spawn(&format!("db-reader-{n}"), move || {
+                let thread = spawn(&format!("db-reader-{n}"), move || {
                     read_loop(&connection, jobs);
                 })?;
-                Ok(queue)
+                Ok((queue, thread))
             })
-            .collect::<Result<_>>()?;
+            .collect::<Result<Vec<_>>>()?
+            .into_iter()
+            .unzip();
+        let (told, counted) = (unsynced.clone(), Arc::clone(&committed));
+        spawn("db-writer", move || {
+            write_loop(&mut writer, jobs, &told, &counted);
+            if !told.is_cancelled() {
+                // The last connection to close empties the log and takes it away. Of two that close at once, each
+                // may take the other for one that goes on, and both leave it.
+                for reader in threads {
+                    let _ = reader.join();
+                }
+            }
+        })?;
         Ok(Self {
             writer: writer_queue,
-            readers,
+            readers: readers.into(),
             next_reader: Arc::default(),
             unsynced,
             committed,
@@ -165,12 +175,11 @@ impl Workers {
     }
 }
 
-fn spawn(name: &str, body: impl FnOnce() + Send + 'static) -> Result<()> {
+fn spawn(name: &str, body: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>> {
     std::thread::Builder::new()
         .name(name.to_owned())
         .spawn(body)
-        .map_err(Error::internal)?;
-    Ok(())
+        .map_err(Error::internal)
 }
 
 async fn wait<T>(result: oneshot::Receiver<Result<T>>) -> Result<T> {
@@ -203,14 +212,14 @@ fn lost_commit() -> Error {
 /// Writes until nobody can ask any more, or until a sync fails: what was waiting then is refused by
 /// the queue that ends here.
 fn write_loop(
-    mut connection: Connection,
+    connection: &mut Connection,
     mut jobs: mpsc::Receiver<WriteJob>,
     unsynced: &CancellationToken,
     counted: &Committed,
 ) {
     while let Some(first) = jobs.blocking_recv() {
         let mut replies = Vec::new();
-        let committed = commit_group(&mut connection, first, &mut jobs, &mut replies);
+        let committed = commit_group(connection, first, &mut jobs, &mut replies);
         if let Err(error) = &committed {
             tracing::error!(%error, jobs = replies.len(), "commit failed");
             if sync_failed(error) {

@@ -60,16 +60,23 @@ impl Accepting {
         }
     }
 
-    /// Waits at most `patience` for the connections that are left.
-    pub(super) async fn finish(self, patience: Duration) {
+    /// Waits until nobody new is let in: the port is closed. What is left are the connections.
+    pub(super) async fn stopped(self) -> Connections {
         let _ = self.accepting.await;
         self.connections.close();
-        if tokio::time::timeout(patience, self.connections.wait())
-            .await
-            .is_err()
-        {
+        Connections(self.connections)
+    }
+}
+
+/// The connections of a loop that has ended.
+pub(super) struct Connections(TaskTracker);
+
+impl Connections {
+    /// Waits at most `patience` for those that are left.
+    pub(super) async fn finish(self, patience: Duration) {
+        if tokio::time::timeout(patience, self.0.wait()).await.is_err() {
             tracing::warn!(
-                connections = self.connections.len(),
+                connections = self.0.len(),
                 "connections did not close in time"
             );
         }

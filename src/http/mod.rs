@@ -84,6 +84,8 @@ pub async fn serve(
     let accepting =
         accept::Accepting::start(listener, router(surface.clone()), settings, stop.clone());
     stop.cancelled().await;
+    // First of all: who is told to go and comes back at once is not let in by the server that goes.
+    let connections = accepting.stopped().await;
     app.drain(Duration::from_secs(app.config().server.drain_seconds))
         .await;
     // The turns have ended and the sockets know: what is left is their goodbye.
@@ -97,7 +99,7 @@ pub async fn serve(
             "sockets did not close in time"
         );
     }
-    accepting.finish(Duration::from_secs(2)).await;
+    connections.finish(Duration::from_secs(2)).await;
     Ok(())
 }
 

@@ -71,12 +71,15 @@ impl App {
         user_id: UserId,
         session_id: SessionId,
     ) -> Result<Shown> {
-        self.settings().pace.admit(user_id)?;
+        // Nobody takes the place of, or learns anything about, somebody else's.
+        self.session(user_id, session_id).await?;
         let place = self.cards.enter(session_id, Instant::now());
         if place.as_ref().is_err_and(|why| *why == NoPlace::Written) {
             let message = "a card of this session is being made: ask for it in a moment";
             return Err(Error::new(ErrorCode::Overloaded, message).retry_after(5));
         }
+        // Who is told to come back in a moment has had nothing yet.
+        self.settings().pace.admit(user_id)?;
         if self.draining.is_cancelled() {
             return Err(restarting());
         }

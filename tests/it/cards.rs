@@ -305,11 +305,8 @@ async fn somebody_in_danger_gets_whom_to_reach_and_no_model_is_asked() {
         if made {
             client.end_session(session).await.unwrap();
             // Until the one that the end began is made.
-            while client
-                .make_card(session)
-                .await
-                .is_err_and(|e| e.status() == Some(503))
-            {
+            while let Err(error) = client.make_card(session).await {
+                assert_eq!(error.status(), Some(503));
                 tokio::task::yield_now().await;
             }
         }
@@ -331,8 +328,14 @@ async fn somebody_in_danger_gets_whom_to_reach_and_no_model_is_asked() {
 
 #[tokio::test]
 async fn a_card_is_made_of_something_one_at_a_time_and_only_where_it_is_wanted() {
-    let world = World::with(|config| config.llm.cards = false).await;
+    // What is asked for here, and nothing more.
+    let world = World::with(|config| {
+        config.llm.cards = false;
+        config.limits.messages_a_minute = 3;
+    })
+    .await;
     let client = &world.jiwoo.client;
+    let minsu = world.server.person("minsu").await;
     let empty = client
         .create_session(&CreateSessionRequest::default())
         .await
@@ -357,8 +360,11 @@ async fn a_card_is_made_of_something_one_at_a_time_and_only_where_it_is_wanted()
     while world.model.cards.asked().is_empty() {
         tokio::task::yield_now().await;
     }
-    let second = client.make_card(session).await.unwrap_err();
-    assert_eq!(second.status(), Some(503));
+    // Who is told to come back in a moment has had nothing, and a stranger learns nothing.
+    for (client, status) in [(client, 503), (&minsu.client, 404), (client, 503)] {
+        let refused = client.make_card(session).await.unwrap_err();
+        assert_eq!(refused.status(), Some(status));
+    }
     // Who hangs up does not stop it.
     making.abort();
     gate.open();

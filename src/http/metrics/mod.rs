@@ -39,7 +39,8 @@ pub async fn serve(app: Arc<App>, listener: TcpListener, stop: CancellationToken
     let router = Router::new().route("/metrics", get(answer)).with_state(app);
     let accepting = Accepting::start(listener, router, settings, stop.clone());
     stop.cancelled().await;
-    accepting.finish(Duration::from_secs(1)).await;
+    let connections = accepting.stopped().await;
+    connections.finish(Duration::from_secs(1)).await;
 }
 
 async fn answer(State(app): State<Arc<App>>) -> Response {

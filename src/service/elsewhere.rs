@@ -28,7 +28,7 @@ const LOOK: Duration = Duration::from_secs(1);
 /// How often the instance that runs the turn is told that somebody reads along.
 const WATCH: Duration = Duration::from_secs(3);
 /// How long the end of a turn waits for what the person has used.
-const NICE_TO_KNOW: Duration = Duration::from_millis(100);
+const NICE_TO_KNOW: Duration = Duration::from_secs(1);
 /// How long a person who has read further than what is stored waits for the rest to be stored.
 const CATCH_UP: Duration = Duration::from_secs(2);
 /// How often news are followed up while the database does not answer.
@@ -122,49 +122,52 @@ impl App {
         session_id: SessionId,
         step_id: Option<StepId>,
     ) {
-        let mut tries = 0;
-        let found = loop {
-            tries += 1;
-            let found = match step_id {
-                Some(step_id) => self.vault.step(user_id, step_id).await,
-                None => self.vault.find_step(user_id, session_id, None).await,
-            };
-            // Who posted that it began knows that it is stored; of any other one nobody is told before it stays.
-            let stays = match &found {
-                Ok(Some(step)) if step_id.is_none() && step.status == StepStatus::Pending => {
-                    self.stays(step.step_id).await
+        for tries in 1.. {
+            // What begins here meanwhile is running before it is looked for, and is no news.
+            let beginning = self.live.beginning(session_id).await;
+            let followed = self.follow(user_id, session_id, step_id).await;
+            drop(beginning);
+            self.live.leave(session_id);
+            match followed {
+                Ok(true) => return,
+                Err(error) if tries == TRIES => {
+                    tracing::warn!(%session_id, code = %error.code(), causes = error.causes(), "news could not be followed");
                 }
-                _ => Ok(true),
-            };
-            let done = match (found, stays) {
-                (Ok(found), Ok(true)) => Some(Ok(found)),
-                (Err(error), _) | (_, Err(error)) if tries == TRIES => Some(Err(error)),
-                // It does not answer, or the step has ended meanwhile or is being taken back.
-                _ => None,
-            };
-            if let Some(done) = done {
-                break done;
+                // The database does not answer, or the step has ended meanwhile or is being taken back.
+                _ => {}
             }
             if tries == TRIES || self.draining.is_cancelled() {
-                break Ok(None);
+                return;
             }
             tokio::time::sleep(LOOK).await;
+        }
+    }
+
+    /// Looks once for what [`Self::tell_of`] is to tell, and tells it; whether that is all there is to do.
+    async fn follow(
+        self: &Arc<Self>,
+        user_id: UserId,
+        session_id: SessionId,
+        step_id: Option<StepId>,
+    ) -> Result<bool> {
+        let found = match step_id {
+            Some(step_id) => self.vault.step(user_id, step_id).await?,
+            None => self.vault.find_step(user_id, session_id, None).await?,
         };
-        match found {
-            Ok(Some(step)) => {
-                // One that ended before anybody here knew of the session is history.
-                let history = step_id.is_none()
-                    && step.status != StepStatus::Pending
-                    && self.live.newest(session_id).is_none();
-                if !history {
-                    self.copy(user_id, step, true).await;
-                }
+        let Some(step) = found else { return Ok(true) };
+        let pending = step.status == StepStatus::Pending;
+        if step_id.is_none() {
+            // Who posted that it began knows that it is stored; of any other one nobody is told before it stays.
+            if pending && !self.stays(step.step_id).await? {
+                return Ok(false);
             }
-            Ok(None) => {}
-            Err(error) => {
-                tracing::warn!(%session_id, code = %error.code(), causes = error.causes(), "news could not be followed");
+            // One that ended before anybody here knew of the session is history.
+            if !pending && self.live.newest(session_id).is_none() {
+                return Ok(true);
             }
         }
+        self.copy(user_id, step, true).await;
+        Ok(true)
     }
 
     /// The turn that runs in a session to which somebody has come, here or on another instance.

@@ -144,6 +144,19 @@ impl Server {
         Self::of(dir, config, models, opened, clock).await
     }
 
+    /// The same that hears these news from other instances.
+    pub async fn over_hearing(
+        bulletin: Arc<dyn Bulletin>,
+        wrap: impl FnOnce(Arc<dyn Store>) -> Arc<dyn Store>,
+    ) -> Self {
+        let dir = Arc::new(tempfile::tempdir().unwrap());
+        let clock = Arc::new(ManualClock::new(START));
+        let mut opened = open(&dir, &clock, on_postgres()).await;
+        opened.store = wrap(opened.store);
+        opened.bulletin = Some(bulletin);
+        Self::of(dir, Config::default(), None, opened, clock).await
+    }
+
     /// A server on embedded SQLite, whatever the others run on.
     pub async fn embedded() -> Self {
         Self::embedded_on(Arc::new(tempfile::tempdir().unwrap())).await

@@ -10,6 +10,7 @@ use crate::support::Server;
 use deepme::config::Config;
 use deepme::domain::keyring::WrappedKey;
 use deepme::domain::meter::Load;
+use deepme::domain::news::News;
 use deepme::domain::prompt::PromptName;
 use deepme::domain::session::EmotionSession;
 use deepme::domain::step::{EmotionStep, MessageId};
@@ -17,12 +18,12 @@ use deepme::domain::usage::{Day, Usage};
 use deepme::domain::user::{Email, User, UserFilter};
 use deepme::domain::{Error, Result, SessionId, StepId, Timestamp, UserId};
 use deepme::llm::scripted::answer;
-use deepme::store::{BeginStep, Begun, Briefing, FinishStep, Fold, Store};
+use deepme::store::{BeginStep, Begun, Briefing, Bulletin, FinishStep, Fold, Store};
 use deepme::wire::ws::{ClientFrame, Resume, ServerFrame};
 use futures_util::future::BoxFuture;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, broadcast};
 
 #[tokio::test]
 async fn fault_12_words_of_unknown_outcome_block_nothing_and_are_not_doubled() {
@@ -94,6 +95,52 @@ async fn a_turn_that_is_asked_for_while_it_begins_is_told_once() {
     let next = tablet.frame().await;
     assert!(matches!(next, ServerFrame::Pong { .. }), "{next:?}");
     assert_eq!(phone.turn().await.text, "네, 들어요.");
+}
+
+/// News that come while the words of a turn are just being committed say nothing of it; who looks after news that
+/// were missed finds it stored, and takes it for none of another instance.
+#[tokio::test]
+async fn a_turn_that_begins_while_news_are_missed_is_told_once() {
+    let slow = Arc::new(Semaphore::new(0));
+    let held = Arc::clone(&slow);
+    let news = Arc::new(Told(broadcast::Sender::new(4)));
+    let bulletin = Arc::clone(&news) as Arc<dyn Bulletin>;
+    let server = Server::over_hearing(bulletin, move |inner| {
+        Arc::new(Unsure {
+            slow: held,
+            ..Unsure::over(inner)
+        })
+    })
+    .await;
+    let jiwoo = server.person("jiwoo").await;
+    let (mut phone, session) = jiwoo.connect(None).await;
+    server.script(answer(&["네, ", "들어요."]));
+    phone.input("들어줘").await;
+    while jiwoo.client.steps(session.session_id).await.is_err() {
+        tokio::task::yield_now().await;
+    }
+    news.0.send(News::Missed).unwrap();
+    // Until it has surely looked.
+    for _ in 0..50 {
+        jiwoo.client.health().await.unwrap();
+    }
+    slow.add_permits(1);
+    assert!(matches!(phone.frame().await, ServerFrame::Accepted { .. }));
+    assert_eq!(phone.turn().await.text, "네, 들어요.");
+    phone.send_text(r#"{"ping": 1}"#).await;
+    let next = phone.frame().await;
+    assert!(matches!(next, ServerFrame::Pong { .. }), "{next:?}");
+}
+
+/// What other instances tell, in the place of PostgreSQL.
+struct Told(broadcast::Sender<News>);
+
+impl Bulletin for Told {
+    fn post(&self, _: News) {}
+
+    fn listen(&self) -> broadcast::Receiver<News> {
+        self.0.subscribe()
+    }
 }
 
 /// A store that stands between the server and its real one.

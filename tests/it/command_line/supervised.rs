@@ -323,11 +323,9 @@ async fn a_writer_that_is_stuck_is_not_said_to_be_alive() {
             .send_to(address)
             .await
     });
-    let line = server.line("stuck");
-    assert!(
-        line.contains("the thread that writes to the database"),
-        "{line}"
-    );
+    // The tracer slows the rest down, too: the runtime may have been late for a moment before.
+    let line = server.line("the thread that writes to the database");
+    assert!(line.contains("stuck"), "{line}");
     systemd.forgets();
     let silent_since = Instant::now();
     // The rest lives, and says what it cannot do.

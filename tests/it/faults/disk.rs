@@ -4,14 +4,16 @@ use super::{on, person_at};
 use crate::command_line::{Machine, Outcome, Serving};
 use crate::raw::Ask;
 use crate::support::{Person, Talk};
-use crate::talkers::slow_model;
+use crate::upstream::{self, Reply, Upstream, ends, says};
 use deepme::client::Event;
 use deepme::domain::step::StepStatus;
 use deepme::wire::rest::{CreateSessionRequest, GenerateRequest};
 use deepme::wire::ws::ServerFrame;
 use std::path::Path;
 use std::process::Command;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
+use tokio::sync::Semaphore;
 
 /// Whether a program of the system did what it was asked to.
 fn done(program: &str, args: &[&str]) -> bool {
@@ -195,13 +197,21 @@ async fn fault_14_words_that_were_not_synced_are_not_acknowledged_and_the_proces
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn fault_14_an_answer_that_was_not_synced_is_not_done_and_the_process_ends() {
-    let model = slow_model(10, Duration::from_millis(50)).await;
+    let upstream = Upstream::start().await;
+    let gate = Arc::new(Semaphore::new(0));
+    let parts = vec![
+        vec![says("네, ")],
+        vec![says("들어요."), ends("stop"), upstream::done()],
+    ];
+    upstream.reply(Reply::Held(parts, Arc::clone(&gate)));
+    let model = format!("http://{}/v1", upstream.address);
     let failing = Failing::new(&[("OPENAI_BASE_URL", &model)]);
     let jiwoo = person_at(failing.server.address, "jiwoo").await;
     let (mut talk, _) = on(&jiwoo, None).await;
     talk.input("하나").await;
     while !matches!(talk.frame().await, ServerFrame::Token { .. }) {}
     failing.fault("enable name=posix/io/sync/*");
+    gate.add_permits(1);
     nothing_more(&mut talk).await;
     let machine = failing.ends();
     let known = after(&machine, &jiwoo, Some(talk)).await;

@@ -2,6 +2,7 @@
 
 use super::{on, person_at};
 use crate::command_line::Machine;
+use crate::support::PATIENCE;
 use std::collections::HashSet;
 use std::io::{BufRead as _, BufReader};
 use std::process::{Child, Command, Stdio};
@@ -93,6 +94,20 @@ fn the_order_is_told_right() {
 async fn fault_16_the_log_is_synced_before_anything_is_acknowledged() {
     let machine = Machine::new();
     let server = machine.serve(&[], &[]);
+    // What is written beside the turns, seconds after the start and then once a minute, would be taken for theirs.
+    let database = rusqlite::Connection::open(machine.path("data/deepme.db")).unwrap();
+    let beat = || -> String {
+        let sql = "SELECT value FROM meta WHERE name = 'beat'";
+        database.query_row(sql, [], |row| row.get(0)).unwrap()
+    };
+    let first = beat();
+    let tidied = async {
+        while beat() == first {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, tidied).await.unwrap();
+    drop(database);
     let jiwoo = person_at(server.address, "jiwoo").await;
     let (mut talk, _) = on(&jiwoo, None).await;
     // The rules of safety are compiled by then.

@@ -264,7 +264,7 @@ async fn fault_23_a_changed_password_closes_sockets_on_every_server() {
         .change_password(PASSWORD, "another horse battery")
         .await
         .unwrap();
-    let closed = tokio::time::timeout(Duration::from_secs(5), tablet.closed()).await;
+    let closed = tokio::time::timeout(Duration::from_secs(5 + 3), tablet.closed()).await;
     assert_eq!(closed, Ok(close::UNAUTHENTICATED));
     let void = at(&pair.there, &jiwoo);
     let refused = void.client.sessions(jiwoo.user_id, None).await.unwrap_err();

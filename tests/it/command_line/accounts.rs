@@ -268,7 +268,7 @@ async fn security_07_commands_beside_the_server_end_open_sockets() {
                 }
             }
         };
-        let code = tokio::time::timeout(Duration::from_secs(5), closing).await;
+        let code = tokio::time::timeout(Duration::from_secs(5 + 3), closing).await;
         assert_eq!(code.unwrap(), 4401, "{args:?}");
         assert_eq!(client.me().await.unwrap_err().status(), Some(401));
         let old = stranger.login(email, &password).await.unwrap_err();

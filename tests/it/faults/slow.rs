@@ -92,7 +92,7 @@ async fn fault_02_who_stops_reading_is_closed_and_delays_nobody() {
         "slowest token: {before:?} without a slow client, {during:?} with one"
     ));
     assert!(
-        during < before + Duration::from_millis(500),
+        during < before + Duration::from_secs(1),
         "{before:?} {during:?}"
     );
     // What it reads in the end is that it was too slow, or that the connection is over.
@@ -113,7 +113,7 @@ async fn fault_02_who_stops_reading_is_closed_and_delays_nobody() {
 
 #[tokio::test]
 async fn fault_03_a_peer_that_is_gone_without_a_word_is_closed_within_two_pings() {
-    const PERIOD: Duration = Duration::from_secs(1);
+    const PERIOD: Duration = Duration::from_secs(2);
     let server = Server::with(|config| config.server.ping_seconds = PERIOD.as_secs()).await;
     let jiwoo = server.person("jiwoo").await;
     let proxy = Proxy::to(server.address).await;
@@ -132,11 +132,12 @@ async fn fault_03_a_peer_that_is_gone_without_a_word_is_closed_within_two_pings(
         event = alive.0.next() => panic!("{event:?}"),
     };
     ended.expect("who is gone is closed");
-    // Two periods, the second for which a goodbye is waited for, and some for a busy machine.
+    // Two periods, the second for which a goodbye is waited for, and some for a busy machine; a third one would be too
+    // many.
     let took = lost.elapsed();
     measured(&format!("closed after {took:?}"));
     assert!(took >= PERIOD, "{took:?}");
-    assert!(took < PERIOD * 3 + Duration::from_millis(600), "{took:?}");
+    assert!(took < PERIOD * 3 + Duration::from_millis(900), "{took:?}");
     alive.send_text(r#"{"ping": 2}"#).await;
     alive.frame().await;
 }

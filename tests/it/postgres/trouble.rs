@@ -159,13 +159,14 @@ async fn fault_11_who_waits_for_a_lock_is_told_in_time_and_served_once_it_is_gon
         );
         assert_eq!(refused.retry_after_seconds(), Some(2));
     }
-    assert!(took < Duration::from_millis(1500), "{took:?}");
+    // A second, and some for a busy machine.
+    assert!(took < Duration::from_secs(1 + 2), "{took:?}");
     // Who needs no users is served meanwhile, by the same connections.
     assert!(store.prompts().await.unwrap().is_empty());
     let asked = Instant::now();
     let added = store.add_user(user(2), "hash".into()).await.unwrap_err();
     assert_eq!(added.code(), ErrorCode::Unavailable);
-    assert!(asked.elapsed() < Duration::from_millis(1500));
+    assert!(asked.elapsed() < Duration::from_secs(1 + 2));
     holder.batch_execute("ROLLBACK").await.unwrap();
     let served = async { while store.user(user_id).await.is_err() {} };
     tokio::time::timeout(PATIENCE, served).await.unwrap();

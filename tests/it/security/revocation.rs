@@ -76,8 +76,8 @@ async fn security_07_a_password_change_ends_the_other_logins_and_the_new_one_hol
     let login = login.unwrap();
     let phone = with(&server, &jiwoo, &login);
     let (mut other, _) = jiwoo.connect(None).await;
-    let since = Instant::now();
     let new = phone.client.change_password(PASSWORD, NEW_PASSWORD).await;
+    let since = Instant::now();
     let new = new.unwrap();
     // Of the kind of the login that asked.
     assert_eq!(new.expires_in, 900);

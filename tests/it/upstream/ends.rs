@@ -8,7 +8,7 @@ use deepme::llm::ChatModel;
 use deepme::llm::scripted::{Scripted, answer};
 use deepme::wire::ws::ClientFrame;
 use std::sync::Arc;
-use tokio::net::TcpListener;
+use tokio::net::TcpSocket;
 
 fn error_body() -> String {
     serde_json::json!({"error": {"message": CANARY, "type": CANARY, "code": CANARY}}).to_string()
@@ -166,9 +166,10 @@ async fn an_upstream_that_says_nothing_gives_way_to_the_next_model() {
 
 #[tokio::test]
 async fn fault_05_nobody_listens_at_the_upstreams_address() {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    drop(listener);
+    // Bound, so that nobody else can have the port, and not listened at.
+    let taken = TcpSocket::new_v4().unwrap();
+    taken.bind(([127, 0, 0, 1], 0).into()).unwrap();
+    let address = taken.local_addr().unwrap();
     let mut upstream = Upstream::start().await;
     upstream.address = address;
     let server = upstream.server(|_| ()).await;

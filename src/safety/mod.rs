@@ -11,6 +11,7 @@
 //! | `model`, `weights.bin` | a linear model for what the rules have no words for |
 //! | `resources`, `resources.toml` | people to reach, by country |
 //! | `texts` | what is said to the person and to the model |
+//! | `whose` | whether a finding is about the writer or somebody else |
 //! | `score` | recall and precision, for tests and for whoever measures |
 //!
 //! Called by the turn, on every message, before quota, lock and database. Pure: no clock, no file,
@@ -30,6 +31,7 @@ pub mod score;
 #[cfg(test)]
 mod tests;
 pub mod texts;
+mod whose;
 
 pub use pack::PackError;
 pub use resources::{Resource, resources};
@@ -42,6 +44,7 @@ use model::Model;
 use normalise::Stream;
 use pack::Pack;
 use rules::Finding;
+use whose::Whose;
 
 /// How many of the turns before are read, and how many bytes of each (its end).
 const TURNS: usize = 4;
@@ -61,15 +64,26 @@ pub struct Assessment {
 }
 
 impl Assessment {
-    /// Raises it by what was found: tier, category, and whether it is about somebody else's life.
-    fn raise(&mut self, found: impl IntoIterator<Item = (Tier, Category, bool)>) {
-        for (tier, category, other) in found {
+    /// Raises it by what was found: tier, category, and whose life it is about.
+    fn raise(&mut self, found: &[(Tier, Category, Whose)]) {
+        let own = found.iter().any(|&(tier, category, whose)| {
+            tier >= Tier::Elevated && is_own_risk(category) && whose == Whose::Own
+        });
+        for &(tier, category, whose) in found {
             if tier == Tier::None {
                 continue;
             }
             self.tier = self.tier.max(tier);
-            self.categories.push(category);
-            if other && is_own_risk(category) {
+            if whose != Whose::Other || !is_own_risk(category) {
+                self.categories.push(category);
+            }
+            // Who says it of themselves is not asked whether they meant somebody else.
+            let concern = match whose {
+                Whose::Own => false,
+                Whose::Other => true,
+                Whose::Unclear => !own,
+            };
+            if concern && is_own_risk(category) {
                 self.categories.push(Category::ConcernForOther);
             }
         }
@@ -127,11 +141,11 @@ impl Gate {
             pack_version: Arc::clone(&self.version),
             weighable: !findings.0.is_empty(),
         };
-        alone.raise(self.weighted(findings));
+        alone.raise(&self.weighted(findings));
         if let Some(opinion) = self.model.as_ref().map(|model| model.read(text))
             && opinion.tier() > alone.tier
         {
-            alone.raise([(opinion.tier(), opinion.category, false)]);
+            alone.raise(&[(opinion.tier(), opinion.category, Whose::Own)]);
         }
         self.together(alone, text, recent)
     }
@@ -140,7 +154,7 @@ impl Gate {
     pub fn together(&self, mut alone: Assessment, text: &str, recent: &[&str]) -> Assessment {
         // They only weigh what is found in these words: no rule begins there and ends here.
         if alone.weighable && !recent.is_empty() {
-            alone.raise(self.weighted(self.findings(text, recent)));
+            alone.raise(&self.weighted(self.findings(text, recent)));
         }
         alone
     }
@@ -167,7 +181,7 @@ impl Gate {
         (rules::findings(&self.pack, &stream, &starts), current)
     }
 
-    fn weighted(&self, (findings, current): (Vec<Finding>, usize)) -> Vec<(Tier, Category, bool)> {
+    fn weighted(&self, (findings, current): (Vec<Finding>, usize)) -> Vec<(Tier, Category, Whose)> {
         // Dying spoken of lifts a sign ("I have the pills") all the way, despair only to elevated.
         let spoken = Ends::of(&self.pack, &findings, |finding| {
             finding.tier >= Tier::Elevated
@@ -185,7 +199,7 @@ impl Gate {
                 } else {
                     Tier::None
                 };
-                (finding.tier.max(lifted), finding.category, finding.other)
+                (finding.tier.max(lifted), finding.category, finding.whose)
             })
             .collect()
     }

@@ -101,6 +101,14 @@ pub(super) struct Known {
     pub(super) past: u16,
     pub(super) resolved: u16,
     pub(super) person: u16,
+    /// The writer.
+    pub(super) me: u16,
+    /// The ending of a wish, which in Korean only the one who has it speaks of so.
+    pub(super) wish: u16,
+    /// What somebody said is told: of somebody else, or of what the writer said to them.
+    pub(super) told: u16,
+    /// The same in a form that nobody uses of themselves.
+    pub(super) theirs: u16,
 }
 
 /// Everything the matcher needs.
@@ -180,6 +188,10 @@ impl Pack {
             past: class("past")?,
             resolved: class("resolved")?,
             person: class("person")?,
+            me: class("me")?,
+            wish: class("wish")?,
+            told: class("told")?,
+            theirs: class("theirs")?,
         };
         let classes = names.len();
         Ok(Self {

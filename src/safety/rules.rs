@@ -6,6 +6,7 @@
 use super::lexicon::Hit;
 use super::normalise::{Stream, Symbol};
 use super::pack::{Pack, Rule, Use};
+use super::whose::Whose;
 use crate::domain::safety::{Category, Tier};
 
 /// How far around a finding `unless` and `needs` look.
@@ -13,8 +14,6 @@ const NEAR: u32 = 24;
 /// How far before and after a finding a negation still belongs to it.
 const NOT_BEFORE: u32 = 2;
 const NOT_AFTER: u32 = 3;
-/// How far before a finding the person it is about may stand.
-const PERSON: u32 = 14;
 /// How many ends of a step are kept; older ones are out of reach in any ordinary text.
 const KEPT: usize = 6;
 
@@ -26,25 +25,36 @@ pub(super) struct Finding {
     /// The tier if dying is spoken of elsewhere; the same as `tier` for most.
     pub(super) lifted: Tier,
     pub(super) category: Category,
-    /// Whether someone else is named before it.
-    pub(super) other: bool,
+    /// Whose life it is about.
+    pub(super) whose: Whose,
     pub(super) start: usize,
     pub(super) end: usize,
 }
 
 /// Where the words of each class stand, in order.
-struct Places {
+pub(super) struct Places {
     by_class: Vec<Vec<(u32, u32)>>,
 }
 
 impl Places {
-    fn any(&self, classes: &[u16], from: u32, to: u32) -> bool {
+    /// Whether one of these words touches what goes from here to there.
+    pub(super) fn any(&self, classes: &[u16], from: u32, to: u32) -> bool {
         classes.iter().any(|&class| {
             let places = &self.by_class[usize::from(class)];
             // Ends are in order, so the first that ends after `from` decides with its neighbours.
             let first = places.partition_point(|place| place.1 < from);
             places[first..].iter().take(8).any(|place| place.0 <= to)
         })
+    }
+
+    /// Where the last of these words ends that touches what goes from here to there.
+    pub(super) fn last_end(&self, class: u16, from: u32, to: u32) -> Option<u32> {
+        let places = &self.by_class[usize::from(class)];
+        let after = places.partition_point(|place| place.1 <= to);
+        let last = places[..after]
+            .last()
+            .or_else(|| places.get(after).filter(|place| place.0 <= to))?;
+        (last.1 >= from).then_some(last.1)
     }
 }
 
@@ -95,14 +105,14 @@ pub(super) fn findings(pack: &Pack, stream: &Stream, turns: &[usize]) -> Vec<Fin
             let Weight {
                 tier,
                 lifted,
-                other,
+                whose,
             } = weight;
             Some(Finding {
                 rule,
                 tier,
                 lifted,
                 category,
-                other,
+                whose,
                 start,
                 end,
             })
@@ -206,7 +216,7 @@ fn turn_of(symbols: &[Symbol], turns: &[usize], end: usize) -> (u32, u32) {
 struct Weight {
     tier: Tier,
     lifted: Tier,
-    other: bool,
+    whose: Whose,
 }
 
 fn weigh(pack: &Pack, rule: &Rule, places: &Places, span: &Span) -> Weight {
@@ -214,12 +224,12 @@ fn weigh(pack: &Pack, rule: &Rule, places: &Places, span: &Span) -> Weight {
     let (left, right) = (from.saturating_sub(NEAR), to.saturating_add(NEAR));
     // What speaks against a finding counts only in its own turn: more turns never lower a tier.
     let own = |classes: &[u16]| places.any(classes, left.max(turn.0), right.min(turn.1));
-    let other = places.any(&[pack.known.person], from.saturating_sub(PERSON), from);
+    let whose = Whose::of(&pack.known, places, from, to);
     if !rule.needs.is_empty() && !places.any(&rule.needs, left, right) {
         return Weight {
             tier: Tier::None,
             lifted: Tier::None,
-            other,
+            whose,
         };
     }
     let mut tier = rule.tier;
@@ -249,6 +259,6 @@ fn weigh(pack: &Pack, rule: &Rule, places: &Places, span: &Span) -> Weight {
     Weight {
         tier,
         lifted,
-        other,
+        whose,
     }
 }

@@ -37,6 +37,8 @@ impl Lang {
 enum Theme {
     Own,
     Other,
+    /// One's own life or somebody else's: it is not said, or it is both.
+    Unclear,
     Hurt,
     Violence,
     Grief,
@@ -45,9 +47,6 @@ enum Theme {
 /// One's own risk goes before everything else.
 fn theme(categories: &[Category]) -> Theme {
     let has = |category| categories.contains(&category);
-    if has(Category::ConcernForOther) {
-        return Theme::Other;
-    }
     let own = [
         Category::Suicide,
         Category::SelfHarm,
@@ -56,8 +55,13 @@ fn theme(categories: &[Category]) -> Theme {
         Category::Hopelessness,
         Category::Burden,
     ];
-    if own.into_iter().any(has) {
+    let own = own.into_iter().any(has);
+    if own && has(Category::ConcernForOther) {
+        Theme::Unclear
+    } else if own {
         Theme::Own
+    } else if has(Category::ConcernForOther) {
+        Theme::Other
     } else if has(Category::Abuse) || has(Category::SexualViolence) {
         Theme::Hurt
     } else if has(Category::Violence) {
@@ -71,98 +75,134 @@ fn theme(categories: &[Category]) -> Theme {
 
 /// The caring words of the `safety` frame. Empty at [`Tier::None`].
 pub fn message(tier: Tier, categories: &[Category], lang: Lang) -> &'static str {
-    match (lang, tier, theme(categories)) {
-        (_, Tier::None, _) => "",
-        (Lang::Ko, Tier::Imminent, Theme::Other) => {
+    match lang {
+        Lang::Ko => korean(tier, theme(categories)),
+        Lang::En => english(tier, theme(categories)),
+    }
+}
+
+/// [`message`] in Korean.
+const fn korean(tier: Tier, theme: Theme) -> &'static str {
+    match (tier, theme) {
+        (Tier::None, _) => "",
+        (Tier::Imminent, Theme::Other) => {
             "많이 놀라고 무서우실 것 같아요. 지금은 그 사람의 안전이 먼저예요. 바로 응급 번호로 \
              전화해 주시고, 안전하다면 혼자 두지 말고 곁에 있어 주세요. 이 일을 혼자 감당하지 \
              않으셔도 돼요."
         }
-        (Lang::Ko, Tier::Imminent, Theme::Hurt) => {
+        (Tier::Imminent, Theme::Unclear) => {
+            "무겁고 급한 이야기를 말해 줘서 고마워요. 당신이 위험하다면 당신의 안전이 가장 먼저예요. 지금 \
+             바로 아래 번호로 전화하거나, 가까이 있는 사람에게 곁에 있어 달라고 해 주세요. 다른 사람이 \
+             위험하다면 바로 응급 번호로 전화하고, 안전하다면 혼자 두지 말아 주세요. 이 순간을 혼자 \
+             버티지 않았으면 해요."
+        }
+        (Tier::Imminent, Theme::Hurt) => {
             "정말 무서우시겠어요. 당신의 잘못이 아니에요. 지금 위험하다면 할 수 있는 만큼 안전한 \
              쪽으로 피하고, 바로 긴급 번호로 연락해 주세요. 당신의 안전이 가장 먼저예요."
         }
-        (Lang::Ko, Tier::Imminent, Theme::Violence) => {
+        (Tier::Imminent, Theme::Violence) => {
             "지금 마음이 아주 크게 끓고 있는 것 같아요. 말해 줘서 고마워요. 잠시 그 자리에서 \
              물러나, 지금 바로 도와줄 수 있는 사람에게 연락해 주세요. 아무도 다치지 않게 함께할 \
              사람이 필요해요."
         }
-        (Lang::Ko, Tier::Imminent, _) => {
+        (Tier::Imminent, _) => {
             "지금 얼마나 힘든지 말해 줘서 고마워요. 당신의 안전이 가장 먼저예요. 지금 바로 아래 \
              번호로 전화하거나, 가까이 있는 사람에게 곁에 있어 달라고 해 주세요. 이 순간을 혼자 \
              버티지 않았으면 해요."
         }
-        (Lang::Ko, Tier::Elevated, Theme::Other) => {
+        (Tier::Elevated, Theme::Other) => {
             "소중한 사람이 걱정되어 마음이 무거우시겠어요. 죽음을 생각하는지 조심스럽게 직접 \
              물어봐도 괜찮아요. 혼자 책임지려 하지 말고, 아래 사람들과 함께 도울 길을 찾아 주세요."
         }
-        (Lang::Ko, Tier::Elevated, Theme::Hurt) => {
+        (Tier::Elevated, Theme::Unclear) => {
+            "무거운 이야기를 꺼내 줘서 고마워요. 당신의 마음이라면 혼자 안고 있지 않아도 되고, 소중한 \
+             사람의 일이라면 혼자 책임지지 않아도 돼요. 지금 이야기를 들어 줄 사람이 있어요."
+        }
+        (Tier::Elevated, Theme::Hurt) => {
             "힘든 이야기를 꺼내 줘서 고마워요. 당신이 당한 일은 당신의 잘못이 아니에요. 이야기를 \
              듣고 안전을 함께 살펴 줄 사람들이 있어요."
         }
-        (Lang::Ko, Tier::Elevated, Theme::Violence) => {
+        (Tier::Elevated, Theme::Violence) => {
             "그만큼 화가 나고 아팠다는 말로 들려요. 누군가를 해치고 싶을 만큼 힘들 때는 혼자 \
              견디지 말고, 지금 이야기를 들어 줄 사람과 먼저 이야기해 주세요."
         }
-        (Lang::Ko, Tier::Elevated, _) => {
+        (Tier::Elevated, _) => {
             "그만큼 힘들었다는 걸 말해 줘서 고마워요. 그 마음을 혼자 안고 있지 않아도 돼요. 지금 \
              이야기를 들어 줄 사람이 있어요."
         }
-        (Lang::Ko, Tier::Low, Theme::Grief) => {
+        (Tier::Low, Theme::Grief) => {
             "소중한 사람을 그렇게 떠나보낸 마음, 감히 다 헤아릴 수 없지만 함께 듣고 싶어요. 그 \
              슬픔을 나눌 수 있는 사람들이 있어요."
         }
-        (Lang::Ko, Tier::Low, Theme::Hurt | Theme::Violence | Theme::Other) => {
+        (Tier::Low, Theme::Hurt | Theme::Violence | Theme::Other) => {
             "마음이 무거우실 것 같아요. 필요할 때 이야기를 들어 줄 사람들이 여기 있어요."
         }
-        (Lang::Ko, Tier::Low, Theme::Own) => {
+        (Tier::Low, Theme::Own | Theme::Unclear) => {
             "많이 지치셨을 것 같아요. 이야기해 줘서 고마워요. 필요할 때 마음을 나눌 수 있는 \
              사람들을 알려 드릴게요."
         }
-        (Lang::En, Tier::Imminent, Theme::Other) => {
+    }
+}
+
+/// [`message`] in English.
+const fn english(tier: Tier, theme: Theme) -> &'static str {
+    match (tier, theme) {
+        (Tier::None, _) => "",
+        (Tier::Imminent, Theme::Other) => {
             "This must be frightening. Their safety comes first right now. Please call the \
              emergency number, and if it is safe for you, stay with them. You do not have to carry \
              this alone."
         }
-        (Lang::En, Tier::Imminent, Theme::Hurt) => {
+        (Tier::Imminent, Theme::Unclear) => {
+            "Thank you for telling me something this urgent. If you are in danger, your safety comes \
+             first: please call one of these numbers now, or ask someone close by to stay with you. If \
+             someone else is, please call the emergency number, and if it is safe for you, stay with \
+             them. You should not have to get through this moment alone."
+        }
+        (Tier::Imminent, Theme::Hurt) => {
             "That sounds terrifying, and it is not your fault. If you are in danger now, move to \
              somewhere safer if you can and contact the emergency number. Your safety comes first."
         }
-        (Lang::En, Tier::Imminent, Theme::Violence) => {
+        (Tier::Imminent, Theme::Violence) => {
             "It sounds like everything is boiling over right now. Thank you for saying it. Please \
              step away from where you are and reach someone who can help this minute, so that \
              nobody gets hurt."
         }
-        (Lang::En, Tier::Imminent, _) => {
+        (Tier::Imminent, _) => {
             "Thank you for telling me how bad it is. Your safety comes first. Please call one of \
              these numbers now, or ask someone close by to stay with you. You should not have to \
              get through this moment alone."
         }
-        (Lang::En, Tier::Elevated, Theme::Other) => {
+        (Tier::Elevated, Theme::Other) => {
             "It is hard to be this worried about someone. It is all right to ask them directly, \
              and gently, whether they are thinking of dying. You need not carry this alone; these \
              people can help you help them."
         }
-        (Lang::En, Tier::Elevated, Theme::Hurt) => {
+        (Tier::Elevated, Theme::Unclear) => {
+            "Thank you for telling me something so heavy. If it is about you, you do not have to hold it \
+             alone; if it is about someone dear to you, you need not carry it alone either. There is \
+             someone who will listen right now."
+        }
+        (Tier::Elevated, Theme::Hurt) => {
             "Thank you for telling me something so hard. What was done to you is not your fault. \
              There are people who will listen and think about your safety with you."
         }
-        (Lang::En, Tier::Elevated, Theme::Violence) => {
+        (Tier::Elevated, Theme::Violence) => {
             "I hear how hurt and angry you are. When it gets strong enough to want to harm \
              someone, please talk to a person who can listen before anything else."
         }
-        (Lang::En, Tier::Elevated, _) => {
+        (Tier::Elevated, _) => {
             "Thank you for telling me it has become this hard. You do not have to hold it alone. \
              There is someone who will listen right now."
         }
-        (Lang::En, Tier::Low, Theme::Grief) => {
+        (Tier::Low, Theme::Grief) => {
             "I am so sorry about the person you lost. There are people you can share this grief \
              with, whenever you want to."
         }
-        (Lang::En, Tier::Low, Theme::Hurt | Theme::Violence | Theme::Other) => {
+        (Tier::Low, Theme::Hurt | Theme::Violence | Theme::Other) => {
             "That sounds heavy. There are people who will listen whenever you need them."
         }
-        (Lang::En, Tier::Low, Theme::Own) => {
+        (Tier::Low, Theme::Own | Theme::Unclear) => {
             "You sound worn out, and I am glad you said it. Here are people you can talk to \
              whenever you want."
         }

@@ -1,0 +1,145 @@
+//! Whose life a finding is about.
+//!
+//! Owns [`Whose`]. Called by the rules, for what stands around a finding. A word for somebody nearby does not say it:
+//! "친구랑 싸웠어. 죽고 싶어" is the writer's own, "친구가 죽고 싶대" is not. Invariants: it changes no tier; where
+//! it cannot be told, both are spoken to, for nobody who speaks of their own death may be taken for a bystander.
+
+use super::pack::Known;
+use super::rules::Places;
+
+/// How far before a finding the person it is about may stand.
+const PERSON: u32 = 14;
+/// How far before it the writer says "I": two Latin words more than the pronoun, or as many syllables.
+const ME: u32 = 6;
+/// How far behind it the ending stands that tells a wish from a report.
+const ENDING: u32 = 4;
+
+/// Whose life it is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Whose {
+    /// The writer's.
+    Own,
+    /// Somebody else's, whose words or deeds are told.
+    Other,
+    /// Somebody is named, and it is not said whose it is.
+    Unclear,
+}
+
+impl Whose {
+    /// By what stands around a finding that goes from here to there.
+    pub(super) fn of(known: &Known, places: &Places, from: u32, to: u32) -> Self {
+        let end = to.saturating_add(ENDING);
+        let near = from.saturating_sub(PERSON);
+        let Some(person) = places.last_end(known.person, near, from) else {
+            return Self::Own;
+        };
+        // "I" behind the person is who does it: "my friend doesn't know that I …".
+        let me = places.any(&[known.me], from.saturating_sub(ME).max(person), to);
+        let theirs = places.any(&[known.theirs], from, end);
+        let told = theirs || places.any(&[known.told], from, end);
+        let wish = places.any(&[known.wish], from, end);
+        if (me || wish) && !told {
+            Self::Own
+        } else if theirs && !me {
+            Self::Other
+        } else {
+            Self::Unclear
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::domain::safety::{Category, Tier};
+    use crate::safety::{Assessment, Gate, Lang, message};
+    use std::sync::OnceLock;
+
+    fn gate() -> &'static Gate {
+        static GATE: OnceLock<Gate> = OnceLock::new();
+        GATE.get_or_init(|| Gate::embedded().unwrap())
+    }
+
+    /// Of the last of these turns, after the others.
+    fn assess(turns: &[&str]) -> Assessment {
+        let (text, recent) = turns.split_last().unwrap();
+        let found = gate().assess(text, recent);
+        assert!(found.tier >= Tier::Elevated, "{turns:?}: {found:?}");
+        found
+    }
+
+    fn concern(found: &Assessment) -> bool {
+        found.categories.contains(&Category::ConcernForOther)
+    }
+
+    #[test]
+    fn who_names_somebody_and_speaks_of_themselves_is_spoken_to() {
+        for turns in [
+            &["친구랑 싸웠어. 죽고 싶어"][..],
+            &["엄마는 몰라. 나 죽고 싶어"],
+            &["엄마가 너무 미워서 죽고 싶어"],
+            &["남자친구가 헤어지재. 죽고 싶어"],
+            &["엄마한테 미안한데 죽고 싶어"],
+            &["사람들이 다 나를 싫어해 그냥 죽고 싶다"],
+            &["친구가 자살했는데 나도 따라 죽고 싶어"],
+            &["나는 죽고 싶은데 남친은 몰라"],
+            &["오늘 친구랑 싸웠어", "죽고 싶어"],
+            &["오늘 친구랑 싸웠어", "다 끝내고 싶어. 약을 모아뒀어"],
+            &["엄마는 몰라요", "자살하고 싶어요"],
+            &["my boyfriend left me and i want to kill myself"],
+            &["i told my friend that i want to kill myself"],
+            &["he left me and now i want to end my life"],
+            &["my friend is mad at me", "i want to die"],
+        ] {
+            let found = assess(turns);
+            assert!(!concern(&found), "{turns:?}: {found:?}");
+        }
+    }
+
+    #[test]
+    fn a_form_that_nobody_uses_of_themselves_is_about_somebody_else() {
+        for text in [
+            "친구가 죽고 싶대",
+            "동생이 죽고 싶어 해요",
+            "엄마가 자꾸 죽겠대",
+            "my friend wants to die",
+            "my sister said she wants to kill herself",
+        ] {
+            let found = assess(&[text]);
+            assert_eq!(found.categories, [Category::ConcernForOther], "{text}");
+        }
+    }
+
+    /// Where it is not said whose life it is, nobody is told that they worry about somebody else, and nobody who does
+    /// is left without a word.
+    #[test]
+    fn where_it_cannot_be_told_both_are_spoken_to() {
+        let bystander = |lang| {
+            [Tier::Elevated, Tier::Imminent]
+                .map(|tier| message(tier, &[Category::ConcernForOther], lang))
+        };
+        for (lang, turns) in [
+            (Lang::Ko, &["엄마는 죽고 싶다고 하면 화만 내"][..]),
+            (Lang::Ko, &["엄마한테 죽고 싶다고 했어"]),
+            (Lang::Ko, &["엄마는 내가 죽고 싶다고 해도 안 믿어"]),
+            (
+                Lang::Ko,
+                &["엄마가 무서워서 죽고 싶다고 했는데 아무도 안 들어"],
+            ),
+            (Lang::Ko, &["동생이 미워서 자살하려고 해"]),
+            (Lang::Ko, &["친구가 자살하려고 해"]),
+            (Lang::Ko, &["오빠한테 맞고 나서 손목을 그었어"]),
+            (Lang::Ko, &["친구가 손목을 그었어"]),
+            (Lang::Ko, &["남자친구가 떠났어", "유서를 썼어"]),
+            (Lang::Ko, &["친구가 걱정돼", "죽고 싶대"]),
+            (Lang::En, &["she wants to hurt me and i want to die"]),
+        ] {
+            let found = assess(turns);
+            assert!(concern(&found), "{turns:?}: {found:?}");
+            assert!(found.categories.len() > 1, "{turns:?}: {found:?}");
+            let said = message(found.tier, &found.categories, lang);
+            assert!(!bystander(lang).contains(&said), "{turns:?}: {said}");
+            let own = message(found.tier, &[Category::Suicide], lang);
+            assert_ne!(said, own, "{turns:?}");
+        }
+    }
+}

@@ -77,14 +77,18 @@ impl Assessment {
             if whose != Whose::Other || !is_own_risk(category) {
                 self.categories.push(category);
             }
-            // Who says it of themselves is not asked whether they meant somebody else.
-            let concern = match whose {
-                Whose::Own => false,
-                Whose::Other => true,
-                Whose::Unclear => !own,
-            };
-            if concern && is_own_risk(category) {
-                self.categories.push(Category::ConcernForOther);
+            match whose {
+                Whose::Other if is_own_risk(category) => {
+                    self.categories.push(Category::ConcernForOther);
+                }
+                // Who says it of themselves is not asked whether they meant somebody else.
+                Whose::Unclear if is_own_risk(category) && !own => {
+                    self.categories.push(Category::ConcernForOther);
+                }
+                Whose::Unclear if category == Category::ConcernForOther => {
+                    self.categories.push(Category::Suicide);
+                }
+                _ => {}
             }
         }
         self.categories.sort_unstable();
@@ -145,7 +149,13 @@ impl Gate {
         if let Some(opinion) = self.model.as_ref().map(|model| model.read(text))
             && opinion.tier() > alone.tier
         {
-            alone.raise(&[(opinion.tier(), opinion.category, Whose::Own)]);
+            // It learned to tell one's own from somebody else's.
+            let whose = if opinion.category == Category::ConcernForOther {
+                Whose::Other
+            } else {
+                Whose::Own
+            };
+            alone.raise(&[(opinion.tier(), opinion.category, whose)]);
         }
         self.together(alone, text, recent)
     }

@@ -224,7 +224,11 @@ fn weigh(pack: &Pack, rule: &Rule, places: &Places, span: &Span) -> Weight {
     let (left, right) = (from.saturating_sub(NEAR), to.saturating_add(NEAR));
     // What speaks against a finding counts only in its own turn: more turns never lower a tier.
     let own = |classes: &[u16]| places.any(classes, left.max(turn.0), right.min(turn.1));
-    let whose = Whose::of(&pack.known, places, from, to);
+    let whose = if rule.category == Category::ConcernForOther {
+        Whose::of_named(&pack.known, places, from, to)
+    } else {
+        Whose::of(&pack.known, places, from, to)
+    };
     if !rule.needs.is_empty() && !places.any(&rule.needs, left, right) {
         return Weight {
             tier: Tier::None,

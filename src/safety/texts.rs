@@ -300,6 +300,13 @@ pub fn preamble(tier: Tier, categories: &[Category], lang: Lang) -> &'static str
              전문가와 연결하도록 도와주세요. 비밀로 하겠다는 약속, 진단, 비난을 하지 말고 방법에 \
              관한 내용은 말하지 마세요."
         }
+        (Lang::Ko, Tier::Elevated, Theme::Unclear) => {
+            "안전 안내: 이 사람은 자신의 죽음이나 자해를 생각하고 있거나, 그런 다른 사람을 걱정하고 있을 수 \
+             있습니다. 먼저 따뜻하게 듣고, 누구의 이야기인지 넘겨짚지 말고 이 사람 자신이 자살을 생각하는지, \
+             지금 안전한지 분명하고 다정하게 직접 물어보세요. 짧게 말하고 한 번에 한 가지만 물으세요. 방법, \
+             도구, 장소에 관한 내용은 물어도 말하지 마세요. 약속, 진단, 비난, 설교를 하지 마세요. 사람에게 \
+             연락하도록 부드럽게 이어 주세요."
+        }
         (Lang::Ko, Tier::Elevated, Theme::Violence) => {
             "안전 안내: 이 사람은 누군가를 해치고 싶은 마음을 말하고 있습니다. 분노 뒤의 아픔을 \
              들어 주되 해치는 일에는 동의하지 마세요. 지금 누군가가 위험한지 직접 물어보고, 그 \
@@ -338,6 +345,13 @@ pub fn preamble(tier: Tier, categories: &[Category], lang: Lang) -> &'static str
              worry, ask directly whether that person is safe now and how the writer is holding up. \
              Help them to ask openly, not to leave the person alone, and to bring in professional \
              help. Do not promise secrecy, make no diagnosis, lay no blame, speak of no method."
+        }
+        (Lang::En, Tier::Elevated, Theme::Unclear) => {
+            "Safety note: this person may be thinking of dying or of hurting themselves, or be worried \
+             about someone who is. Listen warmly first and do not guess whose story it is: ask directly \
+             and kindly whether they themselves are thinking of suicide and whether they are safe now. \
+             Keep it short, one question at a time. Give no detail of any method, tool or place, even \
+             if asked. No promise, no diagnosis, no blame, no lecture. Lead gently to a person to reach."
         }
         (Lang::En, Tier::Elevated, Theme::Violence) => {
             "Safety note: this person speaks of wanting to harm someone. Hear the hurt behind the \

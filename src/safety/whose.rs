@@ -26,6 +26,15 @@ pub(super) enum Whose {
 }
 
 impl Whose {
+    /// Of a finding that itself names somebody, from there to here.
+    pub(super) fn of_named(known: &Known, places: &Places, from: u32, to: u32) -> Self {
+        if places.any(&[known.theirs], from, to) && !places.any(&[known.me], from, to) {
+            Self::Other
+        } else {
+            Self::Unclear
+        }
+    }
+
     /// By what stands around a finding that goes from here to there.
     pub(super) fn of(known: &Known, places: &Places, from: u32, to: u32) -> Self {
         let end = to.saturating_add(ENDING);
@@ -35,7 +44,8 @@ impl Whose {
         };
         // "I" behind the person is who does it: "my friend doesn't know that I …".
         let me = places.any(&[known.me], from.saturating_sub(ME).max(person), to);
-        let theirs = places.any(&[known.theirs], from, end);
+        // Right there: further on it is said of something else.
+        let theirs = places.any(&[known.theirs], from, to);
         let told = theirs || places.any(&[known.told], from, end);
         let wish = places.any(&[known.wish], from, end);
         if (me || wish) && !told {
@@ -106,6 +116,43 @@ mod tests {
         ] {
             let found = assess(&[text]);
             assert_eq!(found.categories, [Category::ConcernForOther], "{text}");
+        }
+    }
+
+    /// What looks like such a form and is the next word, or stands elsewhere.
+    #[test]
+    fn nobody_who_speaks_of_themselves_is_taken_for_a_bystander() {
+        for text in [
+            "친구한테 배신당했어. 죽고 싶어. 하루하루가 지옥이야",
+            "친구한테 배신당하고 죽고 싶어 하루하루가 지옥이야",
+            "친구한테 배신당하고 죽고싶어 하나도 안 괜찮아",
+            "엄마가 미워 죽고 싶어 하지만 못 죽겠어",
+            "엄마가 미워 죽고 싶어 해결책이 없어",
+            "여자친구가 떠났어 죽고 싶어 담배 한대 피우고 왔어",
+            "친구들은 다 잘 산대 나만 죽고 싶어",
+            "엄마는 나보고 나가래 죽고 싶어",
+            "동생은 결혼한대 난 죽고 싶은데",
+            "언니는 먹고 싶대 나는 죽고 싶다",
+            "남친이 바람폈대 죽고 싶어",
+            "엄마가 이혼하겠대. 죽고 싶다",
+            "my brother killed himself and i want to die",
+            "she hates herself, i hate me. i want to kill myself",
+            "my mom wants to hurt me. i want to die",
+            "엄마가 자꾸 그러면 나 죽어버릴 거야",
+            "친구한테 죽어버릴거라고 했어",
+            "엄마가 화내서 죽겠다고 소리쳤어",
+            "엄마가 잠든 사이에 약을 많이 먹었어",
+            "친구가 떠나서 살고 싶지 않아",
+            "my boyfriend is asleep and i took a bunch of pills",
+            "he broke up with me so i overdosed",
+        ] {
+            let found = assess(&[text]);
+            assert_ne!(found.categories, [Category::ConcernForOther], "{text}");
+            let own = found
+                .categories
+                .iter()
+                .any(|c| crate::safety::is_own_risk(*c));
+            assert!(own, "{text}: {found:?}");
         }
     }
 

@@ -149,9 +149,9 @@ impl Gate {
         if let Some(opinion) = self.model.as_ref().map(|model| model.read(text))
             && opinion.tier() > alone.tier
         {
-            // It learned to tell one's own from somebody else's.
+            // It is no grammar: where it says that this is about somebody else, it may be wrong.
             let whose = if opinion.category == Category::ConcernForOther {
-                Whose::Other
+                Whose::Unclear
             } else {
                 Whose::Own
             };

@@ -61,7 +61,8 @@ impl Whose {
 #[cfg(test)]
 mod tests {
     use crate::domain::safety::{Category, Tier};
-    use crate::safety::{Assessment, Gate, Lang, message};
+    use crate::safety::{Assessment, Gate, Lang, is_own_risk, message};
+    use std::collections::BTreeMap;
     use std::sync::OnceLock;
 
     fn gate() -> &'static Gate {
@@ -119,6 +120,41 @@ mod tests {
         }
     }
 
+    /// A list by somebody who had not seen the rules, in which everybody names somebody else.
+    #[test]
+    fn on_a_list_that_the_rules_have_not_seen_hardly_anybody_is_taken_for_a_bystander() {
+        let list = include_str!("../../tests/data/safety-whose.tsv");
+        let mut counts = BTreeMap::new();
+        for line in list.lines().skip(1) {
+            let (_, rest) = line.split_once('\t').unwrap();
+            let (whose, text) = rest.split_once('\t').unwrap();
+            let found = gate().assess(text, &[]);
+            let own = found.categories.iter().any(|c| is_own_risk(*c));
+            let spoken_to = match (found.tier >= Tier::Elevated, own, concern(&found)) {
+                (false, ..) => "nobody",
+                (_, true, true) => "both",
+                (_, true, false) => "the writer",
+                (_, false, true) => "a bystander",
+                (_, false, false) => "others",
+            };
+            *counts.entry((whose, spoken_to)).or_insert(0) += 1;
+        }
+        let counts: Vec<_> = counts.into_iter().collect();
+        // Those of docs/safety.md.
+        let documented = [
+            (("other", "a bystander"), 4),
+            (("other", "both"), 30),
+            (("other", "nobody"), 9),
+            (("other", "the writer"), 10),
+            (("own", "a bystander"), 1),
+            (("own", "both"), 19),
+            (("own", "nobody"), 4),
+            (("own", "others"), 1),
+            (("own", "the writer"), 42),
+        ];
+        assert_eq!(counts, documented);
+    }
+
     /// What looks like such a form and is the next word, or stands elsewhere.
     #[test]
     fn nobody_who_speaks_of_themselves_is_taken_for_a_bystander() {
@@ -148,10 +184,7 @@ mod tests {
         ] {
             let found = assess(&[text]);
             assert_ne!(found.categories, [Category::ConcernForOther], "{text}");
-            let own = found
-                .categories
-                .iter()
-                .any(|c| crate::safety::is_own_risk(*c));
+            let own = found.categories.iter().any(|c| is_own_risk(*c));
             assert!(own, "{text}: {found:?}");
         }
     }

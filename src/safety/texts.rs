@@ -134,10 +134,10 @@ const fn korean(tier: Tier, theme: Theme) -> &'static str {
             "소중한 사람을 그렇게 떠나보낸 마음, 감히 다 헤아릴 수 없지만 함께 듣고 싶어요. 그 \
              슬픔을 나눌 수 있는 사람들이 있어요."
         }
-        (Tier::Low, Theme::Hurt | Theme::Violence | Theme::Other) => {
+        (Tier::Low, Theme::Hurt | Theme::Violence | Theme::Other | Theme::Unclear) => {
             "마음이 무거우실 것 같아요. 필요할 때 이야기를 들어 줄 사람들이 여기 있어요."
         }
-        (Tier::Low, Theme::Own | Theme::Unclear) => {
+        (Tier::Low, Theme::Own) => {
             "많이 지치셨을 것 같아요. 이야기해 줘서 고마워요. 필요할 때 마음을 나눌 수 있는 \
              사람들을 알려 드릴게요."
         }
@@ -199,10 +199,10 @@ const fn english(tier: Tier, theme: Theme) -> &'static str {
             "I am so sorry about the person you lost. There are people you can share this grief \
              with, whenever you want to."
         }
-        (Tier::Low, Theme::Hurt | Theme::Violence | Theme::Other) => {
+        (Tier::Low, Theme::Hurt | Theme::Violence | Theme::Other | Theme::Unclear) => {
             "That sounds heavy. There are people who will listen whenever you need them."
         }
-        (Tier::Low, Theme::Own | Theme::Unclear) => {
+        (Tier::Low, Theme::Own) => {
             "You sound worn out, and I am glad you said it. Here are people you can talk to \
              whenever you want."
         }
